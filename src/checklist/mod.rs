@@ -1,0 +1,3 @@
+//! Text → tree: the checklist as written.
+
+pub mod reading;

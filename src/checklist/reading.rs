@@ -1,0 +1,176 @@
+//! Reading one value of the checklist after another: text to template, duration, pattern, each mistake said with its
+//! place, and each variable that is used remembered.
+
+use std::time::Duration;
+
+use regex::Regex;
+
+use crate::diag::{Diagnostic, Diagnostics, SourceMap, Span};
+use crate::model::{Origin, quantity};
+use crate::template::{Expression, Place, Reference, Scope, Template, TemplateError};
+use crate::yaml::Node;
+
+/// What a reader of values needs at hand.
+pub struct Reading<'a> {
+    /// The texts that places point into.
+    pub sources: &'a SourceMap,
+    /// Where mistakes are said.
+    pub diagnostics: &'a mut Diagnostics,
+    /// Every variable that was used so far, with its place.
+    pub references: Vec<(Reference, Span)>,
+    /// The inputs that are known already, for values that must be known before anything runs.
+    pub inputs: &'a Scope,
+}
+
+impl<'a> Reading<'a> {
+    /// Starts to read.
+    pub fn new(sources: &'a SourceMap, diagnostics: &'a mut Diagnostics, inputs: &'a Scope) -> Self {
+        Self { sources, diagnostics, references: Vec::new(), inputs }
+    }
+
+    /// Says a mistake.
+    pub fn say(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Returns the place as an origin.
+    pub fn origin(&self, node: &Node) -> Origin {
+        self.sources.origin(node.span)
+    }
+
+    /// Reads a template. The variables are remembered; whether they exist is checked when all are known.
+    pub fn template(&mut self, node: &Node, place: Place) -> Option<Template> {
+        let text = node.text()?;
+        match Template::parse(text, place) {
+            Ok(template) => {
+                self.remember(template.references(), node);
+                Some(template)
+            }
+            Err(error) => {
+                self.template_error("bad-template", node, &error);
+                None
+            }
+        }
+    }
+
+    /// Reads the template under a key of a map, if it is there.
+    pub fn template_at(&mut self, node: &Node, key: &str, place: Place) -> Option<Template> {
+        self.template(node.get(key)?, place)
+    }
+
+    /// Reads an expression.
+    pub fn expression(&mut self, node: &Node) -> Option<Expression> {
+        match Expression::parse(node.text()?) {
+            Ok(expression) => {
+                self.remember(expression.references(), node);
+                Some(expression)
+            }
+            Err(error) => {
+                self.template_error("bad-expression", node, &error);
+                None
+            }
+        }
+    }
+
+    /// Reads a text that must be known before anything runs: `{{ inputs.x }}` is filled in.
+    ///
+    /// Nothing without a message when an input that it uses has no value yet: that is said elsewhere.
+    pub fn known_text(&mut self, node: &Node) -> Option<String> {
+        let template = self.template(node, Place::Plain)?;
+        match template.render(self.inputs) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                if template.references().iter().any(|r| r.root != "inputs" && r.root != "matrix") {
+                    let message = "this must be known before the run: only inputs may be used here".to_owned();
+                    self.template_error("bad-template", node, &TemplateError { message, range: None });
+                } else if template.references().is_empty() {
+                    self.template_error("bad-template", node, &error);
+                }
+                None
+            }
+        }
+    }
+
+    /// Reads a duration that must be known before anything runs.
+    pub fn duration(&mut self, node: &Node) -> Option<Duration> {
+        let text = self.known_text(node)?;
+        match quantity::duration(&text) {
+            Ok(duration) => Some(duration),
+            Err(error) => {
+                self.say(Diagnostic::error("bad-duration", node.span, error.to_string()));
+                None
+            }
+        }
+    }
+
+    /// Reads the duration under a key of a map, if it is there.
+    pub fn duration_at(&mut self, node: &Node, key: &str) -> Option<Duration> {
+        self.duration(node.get(key)?)
+    }
+
+    /// Reads a regular expression without templates.
+    pub fn regex(&mut self, node: &Node) -> Option<Regex> {
+        let text = node.text()?;
+        match Regex::new(text) {
+            Ok(regex) => Some(regex),
+            Err(error) => {
+                self.bad_regex(node, text, &error);
+                None
+            }
+        }
+    }
+
+    /// Says that a regular expression is not valid, with the place inside it where that is known.
+    pub fn bad_regex(&mut self, node: &Node, text: &str, error: &regex::Error) {
+        let (message, range) = regex_message(text, error);
+        let place = range.map_or(node.span, |range| node.place_of(self.sources, range));
+        self.say(
+            Diagnostic::error("bad-regex", place, format!("bad regular expression: {message}"))
+                .help("look-around and back-references are not available; in YAML put patterns in single quotes"),
+        );
+    }
+
+    /// Says what is wrong with a template or an expression, at the place inside it.
+    pub fn template_error(&mut self, code: &'static str, node: &Node, error: &TemplateError) {
+        let place = error.range.clone().map_or(node.span, |range| node.place_of(self.sources, range));
+        self.say(Diagnostic::error(code, place, error.message.clone()));
+    }
+
+    fn remember(&mut self, references: impl IntoIterator<Item = Reference>, node: &Node) {
+        for reference in references {
+            let span = self.place_of_name(node, &reference);
+            self.references.push((reference, span));
+        }
+    }
+
+    fn place_of_name(&self, node: &Node, reference: &Reference) -> Span {
+        let Some(text) = node.text() else { return node.span };
+        let needle = match &reference.name {
+            Some(name) => format!("{}.{name}", reference.root),
+            None => reference.root.clone(),
+        };
+        match text.find(&needle) {
+            Some(at) => node.place_of(self.sources, at..at + needle.len()),
+            None => node.span,
+        }
+    }
+}
+
+/// Takes the one-line cause and the place out of the regex crate's picture of an error.
+fn regex_message(text: &str, error: &regex::Error) -> (String, Option<std::ops::Range<usize>>) {
+    match error {
+        regex::Error::CompiledTooBig(limit) => (format!("it compiles to more than {limit} bytes"), None),
+        other => {
+            let picture = other.to_string();
+            let cause = picture.lines().rev().find_map(|l| l.trim().strip_prefix("error: ")).unwrap_or(&picture);
+            let caret = picture.lines().find(|l| l.contains('^') && l.trim_matches([' ', '^']).is_empty());
+            let range = caret.filter(|_| !text.contains('\n')).and_then(|line| {
+                let start = line.find('^')?.checked_sub(4)?;
+                let length = line.matches('^').count();
+                let at = |n: usize| text.char_indices().nth(n).map_or(text.len(), |(at, _)| at);
+                Some(at(start)..at(start + length))
+            });
+            (cause.to_owned(), range)
+        }
+    }
+}

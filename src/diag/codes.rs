@@ -1,0 +1,274 @@
+//! Every code that a message may carry, with the page that `explain CODE` prints.
+
+/// A code and its page.
+#[derive(Debug)]
+pub struct Code {
+    /// The code: kebab-case, stable for ever.
+    pub code: &'static str,
+    /// What it means, in one line.
+    pub title: &'static str,
+    /// How it comes about and what to do, in Markdown.
+    pub page: &'static str,
+}
+
+/// Looks a code up.
+pub fn find(code: &str) -> Option<&'static Code> {
+    CODES.iter().find(|c| c.code == code)
+}
+
+const fn code(code: &'static str, title: &'static str, page: &'static str) -> Code {
+    Code { code, title, page }
+}
+
+/// All codes, sorted by name within each group: reading the file, the checklist's form, expectations, templates and
+/// inputs, order, probes.
+pub const CODES: &[Code] = &[
+    code(
+        "file-unreadable",
+        "the file cannot be read",
+        "The checklist is not there, is a folder, is not UTF-8, or may not be read. Check the path and its permissions.",
+    ),
+    code(
+        "file-too-large",
+        "the file is larger than a checklist may be",
+        "A checklist may have up to 4 MiB. What is larger is data, not a checklist: keep data in a file of its own and read it with the `file` probe.",
+    ),
+    code(
+        "yaml-syntax",
+        "the file is not valid YAML",
+        "The YAML parser stopped at this place; the cause is here or shortly before it. Frequent causes: a tab as indentation, a missing space after a colon, a value that begins with one of `> | ! % * & @ { [` and is not quoted.",
+    ),
+    code(
+        "yaml-alias-bomb",
+        "aliases expand to more than a checklist may hold",
+        "Aliases (`*name`) are copied where they stand. Nested ones can grow without bound, so the expanded file is limited to 1,000,000 nodes.",
+    ),
+    code(
+        "yaml-depth",
+        "values are nested too deeply",
+        "A checklist may be nested 64 levels deep. Nothing in the language needs more than about twelve.",
+    ),
+    code(
+        "yaml-documents",
+        "the file holds more than one YAML document",
+        "One file is one checklist. Remove the `---` or split the file.",
+    ),
+    code(
+        "duplicate-key",
+        "a key stands twice in the same map",
+        "YAML keeps one of the two and says nothing, so a check could vanish unseen. Remove one, or make a list of the values.",
+    ),
+    code(
+        "unknown-key",
+        "this key is not known here",
+        "Every key is checked, so that a misspelt one cannot switch a check off. `holdpoint explain PROBE` lists the keys of a probe, `holdpoint schema` all of them.",
+    ),
+    code("missing-key", "a required key is missing", "The message names the key and what it means."),
+    code(
+        "wrong-type",
+        "the value has the wrong type",
+        "The message says which type is wanted. Numbers, `true`, `false` and `null` are text only when quoted.",
+    ),
+    code("bad-value", "the value is not one of those allowed", "The message lists what is allowed here."),
+    code(
+        "unquoted-comparator",
+        "a comparator must be quoted",
+        "YAML gives `>`, `!`, `%`, `*`, `&` and `|` at the start of a plain value meanings of its own: `> 5` begins a folded text and `*x` an alias. Write the comparator in quotes: `\"> 5\"`.",
+    ),
+    code(
+        "language-version",
+        "the language version is missing or not known",
+        "The first key of a checklist is `holdpoint: 1`. A newer number needs a newer holdpoint.",
+    ),
+    code(
+        "not-yet",
+        "this part of the language is not available in this version",
+        "The key belongs to the checklist language, but this version of holdpoint does not act on it. It is refused rather than ignored, because an ignored check is a false green.",
+    ),
+    code(
+        "empty-section",
+        "the section has no steps",
+        "A section without steps would pass without having looked at anything. Add a step or remove the section.",
+    ),
+    code(
+        "no-sections",
+        "the checklist has no sections",
+        "A checklist without sections would pass without having looked at anything.",
+    ),
+    code(
+        "no-probe",
+        "the step has no probe",
+        "Each step has exactly one probe, the thing that looks: `http`, `promql`, `log`, `exec`, `file`, `tcp`, `manual`, `wait`.",
+    ),
+    code(
+        "two-probes",
+        "the step has two probes",
+        "Each step has exactly one probe. Make two steps of it; steps of one section run side by side.",
+    ),
+    code(
+        "unknown-probe",
+        "there is no such probe or key",
+        "A step holds one probe and the keys of a step. `holdpoint explain` lists the probes.",
+    ),
+    code(
+        "asserts-nothing",
+        "the step asserts nothing",
+        "A step without `expect` or `warn` would pass whatever it finds. Say what must hold; `expect: { value: exists }` is enough when being there is the point.",
+    ),
+    code(
+        "duplicate-id",
+        "two things have the same id",
+        "An id is derived from the name unless `id` is given, and names a step or section in `needs`, in reports and in the record. Give one of the two another name or an `id`.",
+    ),
+    code(
+        "bad-id",
+        "this is not an id",
+        "An id is kebab-case: lower-case letters, digits and hyphens, beginning with a letter or digit.",
+    ),
+    code(
+        "expect-unknown-measure",
+        "the probe has no such measure",
+        "Every probe has a fixed list of measures; `holdpoint explain PROBE` prints it.",
+    ),
+    code(
+        "expect-kind",
+        "the comparator does not fit the measure",
+        "A measure has a kind (number, duration, size, ratio, text, JSON, set, true or false), and a comparator must be of the same: a latency is compared with `500ms`, not with `100MB`.",
+    ),
+    code(
+        "expect-syntax",
+        "this is not a comparator",
+        "Comparators: `< x`, `<= x`, `> x`, `>= x`, `== x`, `!= x`, `between x and y`, `within 10% of x`, `x ± y`, `exists`, `absent`, `empty`, `all`, `none`, `any`, or a map of `contains`, `starts_with`, `ends_with`, `matches`, `equals`, `one_of`, `not`, `length`, `semver`.",
+    ),
+    code(
+        "expect-needs-key",
+        "this measure has keys",
+        "A keyed measure holds one value a key: `json` by JSONPath, `headers` by name, `matches` by regular expression. Write a map: `json: { $.status: ok }`.",
+    ),
+    code(
+        "expect-no-key",
+        "this measure has no keys",
+        "Only `json`, `headers`, `matches`, `lines`, `captures` and `labels` hold one value a key.",
+    ),
+    code(
+        "expect-relative",
+        "relative comparators are not available in this version",
+        "`baseline`, `previous` and `start` belong to the language, but this version of holdpoint does not act on them.",
+    ),
+    code(
+        "bad-regex",
+        "the regular expression is not valid",
+        "The syntax is that of the Rust `regex` crate: no look-around and no back-references, so that scanning takes linear time. In YAML, put patterns in single quotes, where a backslash is a backslash.",
+    ),
+    code(
+        "bad-jsonpath",
+        "the JSONPath is not valid",
+        "Paths are those of RFC 9535 and begin with `$`: `$.items[0].name`, `$..id`, `$.items[?@.ok == true]`.",
+    ),
+    code(
+        "bad-semver",
+        "the version requirement is not valid",
+        "Requirements are those of Cargo: `^1.2`, `>=1.2, <2`, `=1.4.0`.",
+    ),
+    code("bad-duration", "this is not a duration", "A duration has a unit: `500ms`, `30s`, `5m`, `1h30m`, `4h`, `1d`."),
+    code(
+        "bad-quantity",
+        "this is not a quantity",
+        "A quantity is a number with an optional unit: `5`, `1e6`, `5%`, `500ms`, `64KiB`, `100MB`, `5/s`.",
+    ),
+    code(
+        "bad-url",
+        "this is not a URL that can be asked",
+        "A URL begins with `http://` or `https://`. A method may stand before it: `GET http://localhost:8080/health`.",
+    ),
+    code("bad-address", "this is not host:port", "Write the host and the port: `localhost:5432`, `[::1]:8080`."),
+    code(
+        "bad-glob",
+        "the pattern for files is not valid",
+        "`*` stands for any part of a name, `**` for any folders, `?` for one character, `{a,b}` for either.",
+    ),
+    code(
+        "bad-template",
+        "the template is not valid",
+        "Templates are those of minijinja: `{{ inputs.name }}`, filters as `{{ inputs.name | upper }}`. Write `{{ '{{' }}` for two braces.",
+    ),
+    code(
+        "bad-expression",
+        "the expression is not valid",
+        "`when`, `that` and `capture` hold one minijinja expression, without braces: `status == 200 and json.items|length > 3`.",
+    ),
+    code(
+        "undefined-variable",
+        "this variable is not defined",
+        "Templates and expressions may use `inputs.NAME` for a declared input and `captured.NAME` for a value that a step captures.",
+    ),
+    code(
+        "unused-input",
+        "the input is declared and never used",
+        "An input that nothing uses is often a misspelt one: what was meant to depend on it does not.",
+    ),
+    code(
+        "missing-input",
+        "an input has no value",
+        "Give it with `--set NAME=VALUE`, in a file with `--inputs FILE`, in its environment variable, or as `default`.",
+    ),
+    code(
+        "bad-input",
+        "an input has a value of the wrong type",
+        "The declaration says which type, pattern or words are allowed.",
+    ),
+    code(
+        "unknown-input",
+        "there is no such input",
+        "A value was given for an input that the checklist does not declare.",
+    ),
+    code(
+        "unknown-id",
+        "there is no step or section with this id",
+        "`needs` names steps and sections by id. An id is derived from the name unless `id` is given; `holdpoint plan` lists them.",
+    ),
+    code(
+        "cyclic-needs",
+        "steps wait for each other",
+        "Following `needs` and captured values leads back to where it began, so none of these steps could ever run.",
+    ),
+    code(
+        "duplicate-capture",
+        "two steps capture under the same name",
+        "A captured value has one origin. Rename one of the two.",
+    ),
+    code(
+        "bad-window",
+        "the times of the window do not fit together",
+        "`every` must not be longer than `within` or `for`; `hold` and `tolerate` must not be longer than the window.",
+    ),
+    code(
+        "bad-promql",
+        "the PromQL query is not valid",
+        "The query is parsed before anything runs, so that a typing error is not discovered at night. The place points into the query.",
+    ),
+    code("unknown-source", "there is no such source", "`source` names an entry of `sources`."),
+    code(
+        "no-source",
+        "the probe needs a source",
+        "A `promql` step asks a Prometheus: declare `sources: { prometheus: { url: … } }`.",
+    ),
+    code(
+        "looks-flaky",
+        "this may pass or fail by chance",
+        "The check is valid, but its outcome may depend on the moment. The message says why and what is steadier.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_documented() {
+        for (i, code) in CODES.iter().enumerate() {
+            assert!(!code.title.is_empty() && code.page.len() > 30, "{}", code.code);
+            assert!(CODES[..i].iter().all(|c| c.code != code.code), "{} stands twice", code.code);
+        }
+    }
+}

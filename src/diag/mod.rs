@@ -1,0 +1,149 @@
+//! Messages about what the user wrote: what is wrong, where, and what to write instead.
+//!
+//! A [`Diagnostic`] has a stable code that `explain` knows ([`codes`]), places in the source ([`source`]), and
+//! helps. Stages collect them in [`Diagnostics`], so that every mistake of a file is said at once; [`render`]
+//! prints them for people, [`formats`] for editors and CI.
+
+pub mod codes;
+pub mod formats;
+pub mod near;
+pub mod render;
+pub mod source;
+
+pub use near::did_you_mean;
+pub use source::{FileId, SourceMap, Span};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing; nothing stops.
+    Warning,
+    /// The checklist is not run.
+    Error,
+}
+
+/// One message about what the user wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The stable code, one of [`codes::CODES`].
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong: lower case, no full stop.
+    pub message: String,
+    /// The places, the first one being where to look.
+    pub labels: Vec<Label>,
+    /// What to write instead, or how it comes about.
+    pub helps: Vec<String>,
+}
+
+/// A place with a word on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The place.
+    pub span: Span,
+    /// What to see there; may be empty.
+    pub text: String,
+}
+
+impl Diagnostic {
+    /// Makes an error at a place.
+    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Error, span, message)
+    }
+
+    /// Makes a warning at a place.
+    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Warning, span, message)
+    }
+
+    fn new(code: &'static str, severity: Severity, span: Span, message: impl Into<String>) -> Self {
+        debug_assert!(codes::find(code).is_some(), "{code} is not in diag::codes");
+        Self {
+            code,
+            severity,
+            message: message.into(),
+            labels: vec![Label { span, text: String::new() }],
+            helps: Vec::new(),
+        }
+    }
+
+    /// Puts a word on the first place.
+    #[must_use]
+    pub fn label(mut self, text: impl Into<String>) -> Self {
+        if let Some(first) = self.labels.first_mut() {
+            first.text = text.into();
+        }
+        self
+    }
+
+    /// Adds a second place.
+    #[must_use]
+    pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.labels.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// Says what to write instead.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.helps.push(text.into());
+        self
+    }
+
+    /// Offers the near name, if there is one.
+    #[must_use]
+    pub fn near<'a>(mut self, wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Self {
+        if let Some(name) = did_you_mean(wrong, right) {
+            self.message.push_str(&format!("; did you mean {name:?}?"));
+        }
+        self
+    }
+}
+
+/// Collects messages while the stages go on as far as they can.
+#[derive(Debug, Default)]
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Starts an empty collection.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a message; a second one of the same code at the same place is dropped.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        let place = |d: &Diagnostic| d.labels.first().map(|l| l.span);
+        let seen = self.list.iter().rev().take(64).any(|d| d.code == diagnostic.code && place(d) == place(&diagnostic));
+        if !seen {
+            self.list.push(diagnostic);
+        }
+    }
+
+    /// Tells whether there is an error among them.
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// Returns how many messages there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Walks over the messages in the order in which they were found.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.list.iter()
+    }
+
+    /// Sorts the messages by file and place.
+    pub fn sort(&mut self) {
+        self.list.sort_by_key(|d| d.labels.first().map(|l| (l.span.file, l.span.start, l.span.end)));
+    }
+}

@@ -1,0 +1,11 @@
+pub mod checklist;
+pub mod diag;
+pub mod event;
+pub mod model;
+pub mod probe;
+pub mod record;
+pub mod shape;
+pub mod source;
+pub mod sys;
+pub mod template;
+pub mod yaml;

@@ -1,0 +1,165 @@
+//! What looks. One file a kind, and [`KINDS`], the table.
+//!
+//! A kind declares its form ([`Shape`]), its measures and its manual page; `compile` turns what was written into a
+//! [`Probe`], which looks and returns measures, or says that it could not. A probe never decides.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::checklist::reading::Reading;
+use crate::model::{Expectation, Kind, MeasureName, Observation};
+use crate::shape::Shape;
+use crate::source::Sources;
+use crate::sys::World;
+use crate::template::Scope;
+use crate::yaml::Node;
+
+/// Every kind of probe, in the order of the manual.
+pub const KINDS: &[&ProbeKind] = &[];
+
+/// Looks a kind up by its name.
+pub fn find(name: &str) -> Option<&'static ProbeKind> {
+    KINDS.iter().copied().find(|kind| kind.name == name)
+}
+
+/// A kind of probe.
+pub struct ProbeKind {
+    /// The key in a step.
+    pub name: &'static str,
+    /// What it looks at, in one line.
+    pub summary: &'static str,
+    /// The manual page, in Markdown: what it does, what is a failure and what an error, examples. The lists of keys
+    /// and measures are added from `shape` and `measures`.
+    pub manual: &'static str,
+    /// The form of the value under the key.
+    pub shape: Shape,
+    /// The measures, the primary one first.
+    pub measures: &'static [MeasureSpec],
+    /// Whether a step needs no `expect`, because the probe's answer speaks for itself (`manual`, `wait`).
+    pub speaks_for_itself: bool,
+    /// Whether the kind runs commands: refused by `--read-only`.
+    pub runs_commands: bool,
+    /// Turns what was written into a probe. `node` has passed `shape` already. Nothing when a mistake was said.
+    pub compile: fn(&mut Compiling<'_, '_>, &Node) -> Option<Box<dyn Probe>>,
+}
+
+/// A measure that a kind of probe takes.
+#[derive(Debug)]
+pub struct MeasureSpec {
+    /// Its name; a dot separates parts.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// For a keyed measure: what the keys are.
+    pub keys: Option<Keys>,
+    /// What it is, with its unit.
+    pub doc: &'static str,
+}
+
+/// What the keys of a keyed measure are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// JSONPath expressions.
+    JsonPath,
+    /// Regular expressions.
+    Regex,
+    /// Names.
+    Name,
+}
+
+/// Declares a measure.
+pub const fn measure(name: &'static str, kind: Kind, doc: &'static str) -> MeasureSpec {
+    MeasureSpec { name, kind, keys: None, doc }
+}
+
+/// Declares a keyed measure.
+pub const fn keyed(name: &'static str, kind: Kind, keys: Keys, doc: &'static str) -> MeasureSpec {
+    MeasureSpec { name, kind, keys: Some(keys), doc }
+}
+
+/// What a probe has at hand while it is made.
+pub struct Compiling<'a, 'b> {
+    /// Reads values, says mistakes.
+    pub reading: &'a mut Reading<'b>,
+    /// The measures that the step uses: what is not wanted need not be taken.
+    pub wants: &'a Wants,
+    /// The back ends that the checklist declares.
+    pub sources: &'a Sources,
+    /// The back end that the step or the defaults name.
+    pub source: Option<String>,
+    /// How long one look may take.
+    pub timeout: Duration,
+    /// Patterns of expected noise, for log and text measures.
+    pub ignore: &'a [String],
+}
+
+/// The measures that a step's expectations, captures and expressions use.
+#[derive(Clone, Debug, Default)]
+pub struct Wants {
+    names: BTreeSet<MeasureName>,
+}
+
+impl Wants {
+    /// Adds a measure.
+    pub fn add(&mut self, name: MeasureName) {
+        self.names.insert(name);
+    }
+
+    /// Tells whether a measure is used at all, with or without keys.
+    pub fn any(&self, name: &str) -> bool {
+        self.names.iter().any(|n| n.name() == name)
+    }
+
+    /// Tells whether a measure is used as a whole, by an expression.
+    pub fn whole(&self, name: &str) -> bool {
+        self.names.iter().any(|n| n.name() == name && n.key().is_none())
+    }
+
+    /// Returns the keys of a keyed measure that are used.
+    pub fn keys(&self, name: &str) -> Vec<&str> {
+        self.names.iter().filter(|n| n.name() == name).filter_map(MeasureName::key).collect()
+    }
+}
+
+/// What a probe has at hand while it looks.
+pub struct Look<'a> {
+    /// The door to the world.
+    pub world: &'a World,
+    /// The values that templates may use.
+    pub scope: &'a Scope,
+    /// The back ends.
+    pub sources: &'a Sources,
+    /// How long this look may take. A probe ends before that with what it knows; the engine cuts it off shortly after.
+    pub timeout: Duration,
+    /// When the run began.
+    pub run_started: DateTime<Utc>,
+}
+
+/// Looks, and returns measures.
+#[async_trait]
+pub trait Probe: Send + Sync {
+    /// Says in one line what it will do, templates unfilled: for `plan`.
+    fn describe(&self) -> String;
+
+    /// Names whom it will ask (`host:port`), for limits per host. Nothing when it asks nobody.
+    fn host(&self, _scope: &Scope) -> Option<String> {
+        None
+    }
+
+    /// Returns what the probe itself asserts: a comparison taken out of a PromQL query.
+    fn implied(&self) -> Option<Expectation> {
+        None
+    }
+
+    /// Tells what it means when a look takes too long: `true` when that is a failure of the service looked at,
+    /// `false` when nothing is known of it.
+    fn silence_is_failure(&self) -> bool {
+        false
+    }
+
+    /// Looks once. Dropping the future ends the look and everything that it started.
+    async fn observe(&self, look: &Look<'_>) -> Observation;
+}

@@ -1,0 +1,71 @@
+//! Evidence: events folded into what a run was, kept in a store, chained by digests, portable in one file.
+
+use chrono::{DateTime, Utc};
+
+use crate::event::{Answer, Look, StepResult};
+use crate::model::outline::{Header, SectionOutline, StepOutline};
+use crate::model::{Decision, Outcome, RunId};
+
+/// What a run was, told by its events. Everything that is reported or judged again comes from here.
+#[derive(Clone, Debug)]
+pub struct RunRecord {
+    /// The run.
+    pub run: RunId,
+    /// Who, what, where, with what.
+    pub header: Header,
+    /// When it began.
+    pub started: DateTime<Utc>,
+    /// When it ended; nothing when it never did.
+    pub finished: Option<DateTime<Utc>>,
+    /// How long it took, in milliseconds, once it ended.
+    pub took_ms: Option<u64>,
+    /// What cut it short.
+    pub interrupted: Option<String>,
+    /// The sections in order, actions last.
+    pub sections: Vec<SectionRecord>,
+    /// The decision that the run itself came to, with its reasons.
+    pub decided: Option<(Decision, Vec<String>)>,
+    /// How many events there are, and the digest of the last one: it stands for all of them.
+    pub head: Head,
+}
+
+/// The end of the chain of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The number of the last event.
+    pub seq: u64,
+    /// The digest of the last event, SHA-256 in hexadecimal.
+    pub digest: String,
+}
+
+/// A section and its steps.
+#[derive(Clone, Debug)]
+pub struct SectionRecord {
+    /// What was planned.
+    pub outline: SectionOutline,
+    /// The steps in the order of the checklist.
+    pub steps: Vec<StepRecord>,
+}
+
+/// A step and what came of it.
+#[derive(Clone, Debug)]
+pub struct StepRecord {
+    /// What was planned.
+    pub outline: StepOutline,
+    /// How it came out; nothing when it never ended.
+    pub result: Option<StepResult>,
+    /// Its looks, for a step that looks more than once. The last one also stands in `result`.
+    pub looks: Vec<Look>,
+    /// What a person answered, latest last.
+    pub answers: Vec<Answer>,
+}
+
+impl StepRecord {
+    /// Returns the outcome that counts: a person's answer before the run's own result; a step without either was cut
+    /// off, which is not enough to say.
+    pub fn outcome(&self) -> Outcome {
+        let answered = self.answers.last().map(|a| a.outcome);
+        let looked = self.result.as_ref().map(|r| r.outcome);
+        answered.or(looked).unwrap_or(Outcome::Inconclusive)
+    }
+}

@@ -1,0 +1,1 @@
+//! Commands: started in a process group of their own, bounded, and never outliving their step.

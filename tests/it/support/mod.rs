@@ -1,0 +1,1 @@
+//! What the tests stand on: a temporary folder, the program itself, real servers on loopback.
