@@ -93,10 +93,11 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
         if value.is_safe() {
             return write!(out, "{value}").map_err(minijinja::Error::from);
         }
-        let text = match value.is_none() {
-            true => String::new(),
-            false => value.to_string().replace([OPEN, CLOSE], ""),
-        };
+        if value.is_none() {
+            let detail = "a value that was not given is printed; give it, or guard the step with `when`";
+            return Err(minijinja::Error::new(ErrorKind::UndefinedError, detail));
+        }
+        let text = value.to_string().replace([OPEN, CLOSE], "");
         write!(out, "{OPEN}{text}{CLOSE}").map_err(minijinja::Error::from)
     });
     environment

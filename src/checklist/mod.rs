@@ -1,3 +1,203 @@
-//! Text → tree: the checklist as written.
+//! Text → tree: the checklist as written, every leaf with its place.
+//!
+//! [`form`] declares the keys, [`inputs`] the variables, [`reading`] turns single values into templates and the like.
+//! What a probe or a comparator means is not known here; the plan knows.
 
+pub mod form;
+pub mod inputs;
 pub mod reading;
+
+use sha2::{Digest, Sha256};
+
+use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span};
+use crate::model::outline::Part;
+use crate::shape::{self, Shape};
+use crate::yaml::{self, Data, Node};
+
+use form::{CHECKLIST, Level, NOT_YET};
+use inputs::InputDeclaration;
+
+/// A checklist as written.
+#[derive(Debug)]
+pub struct Checklist {
+    /// The file.
+    pub file: FileId,
+    /// The SHA-256 of its bytes, in hexadecimal.
+    pub digest: String,
+    /// The whole tree but for the sections and actions, which are taken out of it.
+    pub node: Node,
+    /// The declared variables.
+    pub inputs: Vec<InputDeclaration>,
+    /// The sections and the actions, in the order of running.
+    pub sections: Vec<Section>,
+}
+
+/// A section as written; each list of actions is one too.
+#[derive(Debug)]
+pub struct Section {
+    /// The part of the checklist that it stands in.
+    pub part: Part,
+    /// The section without its steps; the key itself for a list of actions.
+    pub node: Node,
+    /// The steps, each a map.
+    pub steps: Vec<Node>,
+}
+
+/// Reads a checklist. Every mistake is said; the tree is returned when there is one to go on with.
+pub fn read(sources: &mut SourceMap, file: FileId, diagnostics: &mut Diagnostics) -> Option<Checklist> {
+    let digest = digest(sources.text(file).as_bytes());
+    let mut node = yaml::parse(sources, file, diagnostics)?;
+    if node.map().is_none() {
+        let what = if node.is_null() { "nothing".to_owned() } else { node.form().to_owned() };
+        let message = format!("a checklist is a map that begins with `holdpoint: 1`, this is {what}");
+        diagnostics.push(Diagnostic::error("wrong-type", node.span, message));
+        return None;
+    }
+    check_version(&node, diagnostics)?;
+    refuse_not_yet(&mut node, diagnostics);
+    shape::check(&node, &Shape::Object(&CHECKLIST), diagnostics);
+    let sections = take_sections(&mut node, diagnostics);
+    let inputs = inputs::declarations(node.get("inputs"), diagnostics);
+    Some(Checklist { file, digest, node, inputs, sections })
+}
+
+/// Computes the SHA-256 of bytes, in hexadecimal.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn check_version(node: &Node, diagnostics: &mut Diagnostics) -> Option<()> {
+    let Some(version) = node.get("holdpoint") else {
+        let place = node.map().and_then(|m| m.first()).map_or(node.span, |(key, _)| key.span);
+        diagnostics.push(
+            Diagnostic::error("language-version", place, "the language version is missing")
+                .help("begin the file with `holdpoint: 1`"),
+        );
+        return Some(());
+    };
+    match version.number() {
+        Some(1.0) => Some(()),
+        Some(number) if number > 1.0 => {
+            let message = format!("language version {number} is not known to this holdpoint, which knows 1");
+            let help = "use a newer holdpoint, or write `holdpoint: 1`";
+            diagnostics.push(Diagnostic::error("language-version", version.span, message).help(help));
+            None
+        }
+        _ => {
+            let message = "the language version is the number 1";
+            diagnostics.push(Diagnostic::error("language-version", version.span, message).help("write `holdpoint: 1`"));
+            Some(())
+        }
+    }
+}
+
+/// Takes out the keys that belong to the language but not to this version, and says each.
+fn refuse_not_yet(node: &mut Node, diagnostics: &mut Diagnostics) {
+    refuse_keys(node, Level::Top, diagnostics);
+    let Data::Map(entries) = &mut node.data else { return };
+    for (key, value) in entries {
+        let key = key.text().unwrap_or_default().to_owned();
+        let Data::List(items) = &mut value.data else { continue };
+        for item in items {
+            match key.as_str() {
+                "sections" => {
+                    refuse_keys(item, Level::Section, diagnostics);
+                    let Data::Map(entries) = &mut item.data else { continue };
+                    let steps = entries.iter_mut().find(|(k, _)| k.text() == Some("steps")).map(|(_, v)| &mut v.data);
+                    let Some(Data::List(steps)) = steps else { continue };
+                    steps.iter_mut().for_each(|step| refuse_keys(step, Level::Step, diagnostics));
+                }
+                "on_go" | "on_no_go" | "always" => refuse_keys(item, Level::Step, diagnostics),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn refuse_keys(node: &mut Node, level: Level, diagnostics: &mut Diagnostics) {
+    let Data::Map(entries) = &mut node.data else { return };
+    let refused = |key: &Node| key.text().is_some_and(|name| NOT_YET.contains(&(level, name)));
+    for (key, _) in entries.iter().filter(|(key, _)| refused(key)) {
+        let message = format!("{:?} is not available in this version of holdpoint", key.text().unwrap_or_default());
+        diagnostics.push(
+            Diagnostic::error("not-yet", key.span, message)
+                .help("it is refused rather than ignored, because an ignored check is a false green"),
+        );
+    }
+    // The place of a refused probe is kept by its key, so that the step is not blamed for having none.
+    for (key, value) in entries.iter_mut().filter(|(key, _)| refused(key)) {
+        *value = Node { span: key.span, data: Data::List(Vec::new()) };
+        if let Data::Scalar { text, .. } = &mut key.data {
+            *text = REFUSED.into();
+        }
+    }
+    if level != Level::Step {
+        entries.retain(|(key, _)| key.text() != Some(REFUSED));
+    }
+}
+
+/// The key that stands in a step for one that was refused already.
+pub const REFUSED: &str = "(refused)";
+
+fn take_sections(node: &mut Node, diagnostics: &mut Diagnostics) -> Vec<Section> {
+    let Data::Map(entries) = &mut node.data else { return Vec::new() };
+    let mut sections = Vec::new();
+    for (key, value) in entries.iter_mut() {
+        let part = match key.text() {
+            Some("sections") => Part::Section,
+            Some("on_go") => Part::OnGo,
+            Some("on_no_go") => Part::OnNoGo,
+            Some("always") => Part::Always,
+            _ => continue,
+        };
+        let Data::List(items) = std::mem::replace(&mut value.data, Data::List(Vec::new())) else { continue };
+        if items.is_empty() && part == Part::Section {
+            diagnostics.push(Diagnostic::error("no-sections", key.span, "the checklist has no sections"));
+        }
+        if part == Part::Section {
+            sections.extend(items.into_iter().filter_map(|item| section(item, diagnostics)));
+        } else if !items.is_empty() {
+            sections.push(Section { part, node: key.clone(), steps: maps(items) });
+        }
+    }
+    // Actions come after the sections, in a fixed order, wherever they are written.
+    sections.sort_by_key(|section| match section.part {
+        Part::Section => 0,
+        Part::OnGo => 1,
+        Part::OnNoGo => 2,
+        Part::Always => 3,
+    });
+    sections
+}
+
+fn section(mut node: Node, diagnostics: &mut Diagnostics) -> Option<Section> {
+    let place = name_place(&node);
+    let Data::Map(entries) = &mut node.data else { return None };
+    let steps = entries.iter_mut().find(|(key, _)| key.text() == Some("steps"));
+    let taken = steps.map(|(_, value)| std::mem::replace(&mut value.data, Data::List(Vec::new())));
+    let steps = match taken {
+        Some(Data::List(items)) => {
+            if items.is_empty() {
+                diagnostics.push(
+                    Diagnostic::error("empty-section", place, "the section has no steps")
+                        .help("add a step or remove the section: without steps it would pass without having looked"),
+                );
+            }
+            maps(items)
+        }
+        _ => Vec::new(),
+    };
+    Some(Section { part: Part::Section, node, steps })
+}
+
+fn maps(items: Vec<Node>) -> Vec<Node> {
+    items.into_iter().filter(|item| item.map().is_some()).collect()
+}
+
+/// Returns the place of a section's or step's name, or of the whole when it has none.
+pub fn name_place(node: &Node) -> Span {
+    node.get("name").map_or_else(
+        || node.map().and_then(|m| m.first()).map_or(node.span, |(key, _)| key.span),
+        |name| name.span,
+    )
+}

@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::{Diagnostics, Severity, SourceMap};
 
-/// Prints all messages as one JSON array. Lines and columns count from 1, columns in characters.
-pub fn json(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
-    let list: Vec<_> = diagnostics
+/// Returns all messages as JSON values. Lines and columns count from 1, columns in characters.
+pub fn json_list(diagnostics: &Diagnostics, sources: &SourceMap) -> Vec<serde_json::Value> {
+    diagnostics
         .iter()
         .map(|d| {
             let places: Vec<_> = d
@@ -30,10 +30,7 @@ pub fn json(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
                 "help": d.helps,
             })
         })
-        .collect();
-    let mut text = serde_json::to_string_pretty(&list).unwrap_or_default();
-    text.push('\n');
-    text
+        .collect()
 }
 
 /// Prints each message as a GitHub workflow command, which GitHub shows on the line.

@@ -180,6 +180,12 @@ pub struct StepOutline {
     /// What no data means.
     #[serde(default)]
     pub on_no_data: OnNoData,
+    /// Whether one series that holds is enough.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub series_any: bool,
+    /// Whether the probe's answer speaks for itself, so that nothing needs to be expected.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub speaks_for_itself: bool,
     /// When it looks: `within 10m, every 5s`, empty for once.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub window: String,

@@ -1,0 +1,261 @@
+//! The arguments, as clap reads them.
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+
+/// Makes deployment checklists executable: probes, judgement, evidence and sign-off.
+///
+/// Exit status: 0 go, 1 no-go, 2 wrong usage or invalid checklist, 3 undecided, 4 held.
+#[derive(Debug, Parser)]
+#[command(name = "holdpoint", version, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run checklists; the exit status is the decision
+    Run(RunArgs),
+    /// Say every mistake of a checklist at once
+    Check(CheckArgs),
+    /// Show what would run, in which order, against what
+    Plan(PlanArgs),
+    /// Answer a manual step of a run
+    Attest(AttestArgs),
+    /// Write reports of a run, also from an exported record
+    Report(ReportArgs),
+    /// List the runs of the store
+    Runs(RunsArgs),
+    /// Show a run
+    Show(ShowArgs),
+    /// Write a run as one portable file
+    Export(ExportArgs),
+    /// Explain a diagnostic code or a probe
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of the checklist language
+    Schema,
+    /// Write a small checklist to begin with
+    Init(InitArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Run a realistic checklist against a sample service inside this process
+    Demo(DemoArgs),
+}
+
+/// Where runs are kept.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct StoreArg {
+    /// The store: a path of a SQLite file, or memory:
+    #[arg(long, env = "HOLDPOINT_STORE", default_value = ".holdpoint/holdpoint.db", value_name = "URL")]
+    pub store: String,
+}
+
+/// Values for the checklist's inputs.
+#[derive(Clone, Debug, Default, Group)]
+pub(crate) struct InputArgs {
+    /// Give an input a value
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Read inputs from a YAML or JSON file; later files are stronger
+    #[arg(long = "inputs", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// Which steps to run.
+#[derive(Clone, Debug, Default, Group)]
+pub(crate) struct SelectArgs {
+    /// Run only what matches: a glob over ids and names of steps and sections, or tag:WORD
+    #[arg(long, value_name = "PATTERN")]
+    pub only: Vec<String>,
+    /// Leave out what matches
+    #[arg(long, value_name = "PATTERN")]
+    pub skip: Vec<String>,
+}
+
+/// How a run is carried out.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct HowArgs {
+    /// How many steps run side by side
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "N")]
+    pub jobs: u16,
+    /// How many steps ask the same host side by side
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "N")]
+    pub per_host: u16,
+    /// Make a warning a no-go
+    #[arg(long)]
+    pub strict: bool,
+    /// Refuse commands and everything that changes the world
+    #[arg(long, conflicts_with = "allow_changes")]
+    pub read_only: bool,
+    /// Consent to steps that change the world
+    #[arg(long)]
+    pub allow_changes: bool,
+    /// Write a report: markdown, junit, json, tap or record, and where to (- for stdout)
+    #[arg(long = "report", value_name = "FORMAT=PATH")]
+    pub reports: Vec<String>,
+    /// A minijinja template for the markdown report
+    #[arg(long, value_name = "FILE")]
+    pub template: Option<PathBuf>,
+    /// What is shown while it runs: text for people, json for programs (one event a line on stdout)
+    #[arg(long, value_enum, default_value_t = Show::Text)]
+    pub format: Show,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Show {
+    /// For people
+    Text,
+    /// One event a line
+    Json,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct RunArgs {
+    /// The checklists
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    #[command(flatten)]
+    pub select: SelectArgs,
+    #[command(flatten)]
+    pub how: HowArgs,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiagnosticFormat {
+    /// For people
+    Text,
+    /// For editors
+    Json,
+    /// Workflow commands of GitHub Actions
+    Github,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct CheckArgs {
+    /// The checklists
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    /// How mistakes are shown
+    #[arg(long, value_enum, default_value_t = DiagnosticFormat::Text)]
+    pub format: DiagnosticFormat,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct PlanArgs {
+    /// The checklist
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    #[command(flatten)]
+    pub select: SelectArgs,
+}
+
+#[derive(Debug, Group)]
+#[command(group = clap::ArgGroup::new("answer").required(true))]
+pub(crate) struct AttestArgs {
+    /// The run: its id, a unique prefix of it, or last
+    pub run: String,
+    /// The step's id
+    pub step: String,
+    /// It is as it should be
+    #[arg(long, group = "answer")]
+    pub pass: bool,
+    /// It is not
+    #[arg(long, group = "answer")]
+    pub fail: bool,
+    /// It does not apply; say why with --note
+    #[arg(long, group = "answer")]
+    pub na: bool,
+    /// What was seen, or why it does not apply
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub note: String,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ReportArgs {
+    /// The run (an id, a unique prefix of one, or last), or the file of an exported record
+    pub run: String,
+    /// The report: markdown, junit, json, tap or record, and where to (- for stdout)
+    #[arg(long = "report", value_name = "FORMAT=PATH")]
+    pub reports: Vec<String>,
+    /// A minijinja template for the markdown report
+    #[arg(long, value_name = "FILE")]
+    pub template: Option<PathBuf>,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct RunsArgs {
+    /// How many, the latest first
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub last: usize,
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = Show::Text)]
+    pub format: Show,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ShowArgs {
+    /// The run (an id, a unique prefix of one, or last), or the file of an exported record
+    #[arg(default_value = "last")]
+    pub run: String,
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = Show::Text)]
+    pub format: Show,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ExportArgs {
+    /// The run: its id, a unique prefix of it, or last
+    #[arg(default_value = "last")]
+    pub run: String,
+    /// The file to write; stdout when not given
+    #[arg(long, short, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ExplainArgs {
+    /// A diagnostic code or a probe; without one all are listed
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct InitArgs {
+    /// The file to write
+    #[arg(default_value = "checklist.yaml")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct DemoArgs {
+    /// Run against the service with its fault removed
+    #[arg(long)]
+    pub fix: bool,
+    /// The folder for the reports
+    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub store: StoreArg,
+}

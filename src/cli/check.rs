@@ -1,0 +1,44 @@
+//! `check`: every mistake at once.
+
+use crate::diag::{formats, render};
+use crate::sys::env::Env;
+
+use super::args::{CheckArgs, DiagnosticFormat, SelectArgs};
+use super::load::{Ask, load};
+use super::{Result, USAGE, stdio};
+
+pub(super) fn main(args: &CheckArgs) -> Result<u8> {
+    let env = Env::of_process();
+    let select = SelectArgs::default();
+    let ask = Ask { inputs: &args.inputs, select: &select, env: &env, complete: false };
+    let mut bad = false;
+    let mut json = Vec::new();
+    for path in &args.files {
+        let loaded = load(path, &ask)?;
+        bad |= loaded.diagnostics.has_errors();
+        match args.format {
+            DiagnosticFormat::Text => {
+                stdio::tell(&render::render(&loaded.diagnostics, &loaded.sources, stdio::colour()));
+                stdio::say(&summary(&path.display().to_string(), &loaded));
+            }
+            DiagnosticFormat::Json => json.extend(formats::json_list(&loaded.diagnostics, &loaded.sources)),
+            DiagnosticFormat::Github => stdio::print(&formats::github(&loaded.diagnostics, &loaded.sources)),
+        }
+    }
+    if args.format == DiagnosticFormat::Json {
+        stdio::print(&format!("{}\n", serde_json::to_string_pretty(&json)?));
+    }
+    Ok(if bad { USAGE } else { 0 })
+}
+
+fn summary(name: &str, loaded: &super::load::Loaded) -> String {
+    let count = loaded.diagnostics.len();
+    match &loaded.plan {
+        Some(plan) => {
+            let (sections, steps) = (plan.sections.len(), plan.steps.len());
+            let warnings = if count == 0 { String::new() } else { format!(", {count} to look at") };
+            format!("{name}: good: {steps} steps in {sections} sections{warnings}")
+        }
+        None => format!("{name}: {count} mistake{}; `holdpoint explain CODE` tells more", if count == 1 { "" } else { "s" }),
+    }
+}

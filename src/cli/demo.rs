@@ -1,0 +1,50 @@
+//! `demo`: a sample service inside this process, and a realistic checklist run against it.
+
+use crate::demo::{Flaws, Service};
+use crate::model::Decision;
+use crate::sys::World;
+
+use super::args::{DemoArgs, HowArgs, InputArgs, SelectArgs, Show};
+use super::load::{Ask, load_text};
+use super::reports::Wanted;
+use super::run::{Job, accept, carry_out, runtime};
+use super::{Result, USAGE, stdio};
+
+const CHECKLIST: &str = include_str!("../../checklists/demo.yaml");
+
+pub(super) fn main(args: &DemoArgs) -> Result<u8> {
+    let world = World::real();
+    std::fs::create_dir_all(&args.output)?;
+    let mut wanted = Wanted::new(&[], None)?;
+    wanted.add("markdown", args.output.join("signoff.md"))?;
+    wanted.add("junit", args.output.join("junit.xml"))?;
+    let runtime = runtime()?;
+    let flaws = if args.fix { Flaws::fixed() } else { Flaws::demo() };
+    let service = runtime.block_on(Service::start(flaws))?;
+    stdio::say(&format!("a sample service answers at {}, its log is {}", service.base_url(), service.log_path().display()));
+    let inputs = InputArgs {
+        set: vec![format!("base_url={}", service.base_url()), format!("log_path={}", service.log_path().display())],
+        files: Vec::new(),
+    };
+    let ask = Ask { inputs: &inputs, select: &SelectArgs::default(), env: &world.env, complete: true };
+    let Some(plans) = accept(vec![load_text("checklists/demo.yaml", CHECKLIST, &ask)?]) else { return Ok(USAGE) };
+    let how = HowArgs {
+        jobs: 16,
+        per_host: 10,
+        strict: false,
+        read_only: false,
+        allow_changes: false,
+        reports: Vec::new(),
+        template: None,
+        format: Show::Text,
+    };
+    let mut decision = Decision::Undecided;
+    for plan in plans {
+        let job = Job { how: &how, allow_changes: false, filters: Vec::new(), store: &args.store.store, world: world.clone() };
+        decision = runtime.block_on(carry_out(plan, &wanted, &job))?.decision;
+    }
+    if !args.fix && decision == Decision::NoGo {
+        stdio::say("one check fails on purpose; `holdpoint demo --fix` runs the same against the mended service");
+    }
+    Ok(decision.exit_status())
+}

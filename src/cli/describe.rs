@@ -1,0 +1,96 @@
+//! `plan`: what would run, in which order, against what.
+
+use std::fmt::Write;
+
+use crate::diag::render;
+use crate::model::outline::Weight;
+use crate::plan::{Plan, PlanSection, PlanStep};
+use crate::sys::env::Env;
+
+use super::args::PlanArgs;
+use super::load::{Ask, load};
+use super::{Result, USAGE, stdio};
+
+pub(super) fn main(args: &PlanArgs) -> Result<u8> {
+    let env = Env::of_process();
+    let ask = Ask { inputs: &args.inputs, select: &args.select, env: &env, complete: true };
+    let loaded = load(&args.file, &ask)?;
+    stdio::tell(&render::render(&loaded.diagnostics, &loaded.sources, stdio::colour()));
+    let Some(plan) = loaded.plan else { return Ok(USAGE) };
+    stdio::print(&describe(&plan));
+    Ok(0)
+}
+
+fn describe(plan: &Plan) -> String {
+    let mut out = format!("{}\n", plan.head.name);
+    for input in &plan.inputs.shown {
+        let value = input.value.as_ref().map_or("(none)".to_owned(), |v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+        let _ = writeln!(out, "  {} = {value}  ({})", input.name, input.from);
+    }
+    for section in &plan.sections {
+        let _ = writeln!(out, "\n{}  [{}]{}", section.outline.name, section.outline.id, conditions(section));
+        for step in &plan.steps[section.steps.clone()] {
+            out.push_str(&describe_step(plan, step));
+        }
+    }
+    out
+}
+
+fn conditions(section: &PlanSection) -> String {
+    let mut words = Vec::new();
+    if section.sequential {
+        words.push("one after another".to_owned());
+    }
+    if section.barrier {
+        words.push("a barrier".to_owned());
+    }
+    if let Some(when) = &section.when {
+        words.push(format!("when {}", when.source()));
+    }
+    words.extend(section.needs.iter().map(|need| format!("needs {}", need.id)));
+    if words.is_empty() { String::new() } else { format!("  ({})", words.join(", ")) }
+}
+
+fn describe_step(plan: &Plan, step: &PlanStep) -> String {
+    let mark = if step.selected { "-" } else { "x" };
+    let mut out = format!("  {mark} {}  [{}]\n", step.outline.name, step.outline.id);
+    let mut line = |label: &str, text: &str| {
+        let _ = writeln!(out, "      {label:<8} {text}");
+    };
+    line(step.kind.name, &step.probe.describe());
+    if let Some(expect) = &step.outline.expect {
+        line("expect", &crate::judge::words::expectation(expect));
+    }
+    if let Some(warn) = &step.outline.warn {
+        line("warn", &crate::judge::words::expectation(warn));
+    }
+    if step.deferred.is_some() {
+        line("expect", "known when the values that it uses are captured");
+    }
+    if !step.outline.window.is_empty() {
+        line("window", &step.outline.window);
+    }
+    let after: Vec<_> = step.after.iter().map(|&i| plan.steps[i].outline.id.as_str()).collect();
+    if !after.is_empty() {
+        line("after", &after.join(", "));
+    }
+    let needs: Vec<_> = step.needs.iter().map(|need| need.id.as_str()).collect();
+    if !needs.is_empty() {
+        line("needs", &needs.join(", "));
+    }
+    if let Some(when) = &step.when {
+        line("when", when.source());
+    }
+    match step.outline.weight {
+        Weight::Required => {}
+        Weight::Optional => line("counts", "as a warning at most"),
+        Weight::Trial => line("counts", "not at all: on trial"),
+    }
+    if let Some(changes) = &step.outline.changes {
+        line("changes", changes);
+    }
+    if !step.selected {
+        line("", "not selected");
+    }
+    out
+}

@@ -1,0 +1,52 @@
+//! `explain` and `schema`: the manual, from the same declarations that parsing uses.
+
+use crate::diag::{codes, did_you_mean};
+use crate::plan::{manual, schema as plan_schema};
+use crate::probe;
+
+use super::args::ExplainArgs;
+use super::{Result, stdio};
+
+pub(super) fn main(args: &ExplainArgs) -> Result<u8> {
+    let Some(name) = &args.name else {
+        stdio::print(&list());
+        return Ok(0);
+    };
+    if let Some(kind) = probe::find(name) {
+        stdio::print(&manual::page(kind));
+        return Ok(0);
+    }
+    if let Some(code) = codes::find(name) {
+        stdio::print(&format!("# {}\n\n{}\n\n{}\n", code.code, sentence(code.title), code.page));
+        return Ok(0);
+    }
+    let names = probe::KINDS.iter().map(|k| k.name).chain(codes::CODES.iter().map(|c| c.code));
+    match did_you_mean(name, names) {
+        Some(near) => anyhow::bail!("nothing is known of {name:?}; did you mean {near:?}?"),
+        None => anyhow::bail!("nothing is known of {name:?}; `holdpoint explain` lists what there is"),
+    }
+}
+
+/// Prints the schema.
+pub(super) fn schema() -> Result<u8> {
+    stdio::print(&format!("{}\n", serde_json::to_string_pretty(&plan_schema::schema())?));
+    Ok(0)
+}
+
+fn list() -> String {
+    let mut out = String::from("Probes\n");
+    for kind in probe::KINDS {
+        out.push_str(&format!("  {:<10} {}\n", kind.name, kind.summary));
+    }
+    out.push_str("\nDiagnostic codes\n");
+    for code in codes::CODES {
+        out.push_str(&format!("  {:<24} {}\n", code.code, code.title));
+    }
+    out
+}
+
+fn sentence(title: &str) -> String {
+    let mut chars = title.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
+}

@@ -1,0 +1,64 @@
+//! The command line: one file a command. It alone joins the parts.
+
+mod args;
+mod attest;
+mod carry;
+mod check;
+mod demo;
+mod describe;
+mod explain;
+mod init;
+mod load;
+mod past;
+mod reports;
+mod run;
+mod signals;
+mod stdio;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+
+/// The exit status for wrong usage and invalid checklists.
+const USAGE: u8 = 2;
+
+/// What a command could not do, for people: said on stderr, exit status 2.
+type Result<T> = anyhow::Result<T>;
+
+/// Runs the program: arguments in, exit status out.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    match dispatch(args) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            stdio::say(&format!("error: {error:#}"));
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn dispatch(args: Args) -> Result<u8> {
+    match args.command {
+        Command::Run(args) => run::main(&args),
+        Command::Check(args) => check::main(&args),
+        Command::Plan(args) => describe::main(&args),
+        Command::Attest(args) => attest::main(&args),
+        Command::Report(args) => past::report(&args),
+        Command::Runs(args) => past::runs(&args),
+        Command::Show(args) => past::show(&args),
+        Command::Export(args) => past::export(&args),
+        Command::Explain(args) => explain::main(&args),
+        Command::Schema => explain::schema(),
+        Command::Init(args) => init::main(&args),
+        Command::Completions { shell } => init::completions(shell),
+        Command::Demo(args) => demo::main(&args),
+    }
+}

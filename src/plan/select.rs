@@ -1,0 +1,79 @@
+//! What was asked for: `--only` and `--skip`.
+
+use globset::{Glob, GlobMatcher};
+
+use crate::model::outline::{SectionOutline, StepOutline};
+
+use super::PlanStep;
+
+/// Which steps were asked for. A pattern is a glob over the ids of steps and sections and over names, or `tag:WORD`.
+#[derive(Debug, Default)]
+pub struct Selection {
+    only: Vec<Pattern>,
+    skip: Vec<Pattern>,
+}
+
+#[derive(Debug)]
+enum Pattern {
+    Tag(String),
+    Glob(GlobMatcher),
+}
+
+impl Selection {
+    /// Reads the patterns.
+    ///
+    /// # Errors
+    /// Names the pattern that is not valid.
+    pub fn new(only: &[String], skip: &[String]) -> Result<Self, String> {
+        let read = |patterns: &[String]| patterns.iter().map(|p| pattern(p)).collect::<Result<Vec<_>, _>>();
+        Ok(Self { only: read(only)?, skip: read(skip)? })
+    }
+
+    /// Tells whether anything was left out by name.
+    pub fn is_everything(&self) -> bool {
+        self.only.is_empty() && self.skip.is_empty()
+    }
+
+    /// Tells whether a step was asked for.
+    pub fn takes(&self, step: &StepOutline, section: &SectionOutline) -> bool {
+        let named = self.only.is_empty() || self.only.iter().any(|p| p.matches(step, section));
+        named && !self.skips(step, section)
+    }
+
+    /// Tells whether a step was left out by name.
+    pub fn skips(&self, step: &StepOutline, section: &SectionOutline) -> bool {
+        self.skip.iter().any(|p| p.matches(step, section))
+    }
+}
+
+/// Pulls in what selected steps need: a step chosen by `--only` brings along what it waits for.
+pub(super) fn pull_in(steps: &mut [PlanStep]) {
+    for step in (0..steps.len()).rev() {
+        if !steps[step].selected {
+            continue;
+        }
+        let needed = steps[step].needs.iter().flat_map(|need| need.steps.clone());
+        let needed: Vec<usize> = needed.chain(steps[step].uses.iter().map(|(_, producer)| *producer)).collect();
+        for other in needed.into_iter().filter(|&other| !steps[other].skipped) {
+            steps[other].selected = true;
+        }
+    }
+}
+
+impl Pattern {
+    fn matches(&self, step: &StepOutline, section: &SectionOutline) -> bool {
+        match self {
+            Pattern::Tag(word) => step.guidance.tags.iter().any(|tag| tag == word),
+            Pattern::Glob(glob) => {
+                [step.id.as_str(), &step.name, section.id.as_str(), &section.name].iter().any(|name| glob.is_match(name))
+            }
+        }
+    }
+}
+
+fn pattern(text: &str) -> Result<Pattern, String> {
+    match text.strip_prefix("tag:") {
+        Some(word) => Ok(Pattern::Tag(word.to_owned())),
+        None => Glob::new(text).map(|g| Pattern::Glob(g.compile_matcher())).map_err(|e| format!("pattern {text:?}: {}", e.kind())),
+    }
+}

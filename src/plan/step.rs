@@ -1,0 +1,364 @@
+//! One step: its probe found and compiled, its expectations typed, everything about it settled.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::checklist::REFUSED;
+use crate::checklist::form::STEP;
+use crate::checklist::name_place;
+use crate::checklist::reading::Reading;
+use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
+use crate::model::outline::{Guidance, OnNoData, Part, SectionOutline, StepOutline, Weight};
+use crate::model::{Expectation, MeasureName, StepId};
+use crate::probe::{self, Compiling, Probe, ProbeKind, Wants};
+use crate::shape;
+use crate::template::{Expression, Scope};
+use crate::yaml::{Data, Node};
+
+use super::{
+    Builder, Deferred, EvidencePolicy, Need, Places, PlanStep, Retry, Selection, expect, needs_of, shown, texts, window,
+};
+
+/// What stands under `expect` and `warn`, compiled as far as it can be.
+#[derive(Default)]
+struct Terms {
+    expect: Option<Expectation>,
+    warn: Option<Expectation>,
+    deferred: Option<Deferred>,
+}
+
+impl Builder<'_, '_, '_> {
+    /// Compiles a step. When a mistake keeps it from being one, the others go on.
+    pub(super) fn step(&mut self, node: &Node, section: &SectionOutline, selection: &Selection) {
+        let name = self.name_of(node);
+        let id = StepId::new(self.id_of(node, &name));
+        let place = name_place(node);
+        if let Some(first) = self.step_ids.insert(id.clone(), place) {
+            self.say_duplicate("step", id.as_str(), place, first);
+        }
+        let Some((kind, value)) = self.probe_of(node) else {
+            // The rest of the step is still checked for what can be checked without its probe.
+            window::read(node, self.defaults.every, self.reading);
+            node.get("when").and_then(|n| self.reading.expression(n));
+            self.settle_references(None);
+            return;
+        };
+        let terms = self.terms(node, kind);
+        let capture = self.captures_of(node, kind);
+        let mut wants = Wants::default();
+        let used = [&terms.expect, &terms.warn];
+        used.into_iter().flatten().flat_map(expect::wants).for_each(|name| wants.add(name));
+        capture.iter().flat_map(|(_, e)| measures_used(e, kind)).for_each(|name| wants.add(name));
+        let timeout = node.get("timeout").and_then(|n| self.reading.duration(n)).unwrap_or(self.defaults.timeout);
+        let ignore = texts(node.get("ignore"));
+        self.check_ignore(node);
+        let probe = self.compile_probe(kind, value, node, &wants, timeout, &ignore);
+        let when = node.get("when").and_then(|n| self.reading.expression(n));
+        let window = window::read(node, self.defaults.every, self.reading);
+        let retry = node.get("retry").and_then(|n| retry(n, self.reading)).or(self.defaults.retry).unwrap_or(Retry::NONE);
+        let guidance = self.guidance(node);
+        let captured = self.settle_references(Some(kind));
+        let needs = needs_of(node);
+        let Some(probe) = probe else { return };
+        let expect = join(terms.expect, probe.implied());
+        if expect.is_none() && terms.warn.is_none() && terms.deferred.is_none() && !kind.speaks_for_itself {
+            self.say_asserts_nothing(node, kind);
+        }
+        let mut outline = StepOutline {
+            id,
+            name,
+            section: section.id.clone(),
+            probe: kind.name.to_owned(),
+            origin: self.reading.sources.origin(place),
+            weight: weight(node),
+            expect,
+            warn: terms.warn,
+            on_no_data: node.get("on_no_data").map_or(self.defaults.on_no_data, on_no_data),
+            series_any: probe.series_any(),
+            speaks_for_itself: kind.speaks_for_itself,
+            window: window.words(),
+            changes: node.get("changes").and_then(Node::text).map(str::to_owned),
+            guidance,
+        };
+        if section.part != Part::Section {
+            // Actions are judged for the report; they never count for the decision, which stands before them.
+            outline.weight = Weight::Required;
+        }
+        let selected = section.part != Part::Section || selection.takes(&outline, section);
+        let skipped = selection.skips(&outline, section);
+        let timeout = probe.needs().map_or(timeout, |least| timeout.max(least + Duration::from_secs(1)));
+        self.places.push(Places { name: place, needs: needs.clone(), captured });
+        self.steps.push(PlanStep {
+            outline,
+            probe,
+            kind,
+            deferred: terms.deferred,
+            window,
+            retry,
+            timeout,
+            every: self.defaults.every.unwrap_or(Duration::from_secs(1)),
+            capture,
+            when,
+            needs: needs.into_iter().map(|(id, _)| Need { id, steps: 0..0 }).collect(),
+            uses: Vec::new(),
+            after: Vec::new(),
+            evidence: evidence(node),
+            selected,
+            skipped,
+        });
+    }
+
+    /// Finds the one probe of a step.
+    fn probe_of<'n>(&mut self, node: &'n Node) -> Option<(&'static ProbeKind, &'n Node)> {
+        let entries = node.map().unwrap_or_default();
+        let mut found: Option<(&'static ProbeKind, &Node, &Node)> = None;
+        let mut blamed = false;
+        for (key, value) in entries {
+            let name = key.text().unwrap_or_default();
+            if STEP.fields.iter().any(|f| f.key == name) {
+                continue;
+            }
+            match (probe::find(name), found) {
+                (Some(kind), None) => found = Some((kind, key, value)),
+                (Some(_), Some((first, place, _))) => {
+                    let message = format!("the step has two probes, {:?} and {name:?}", first.name);
+                    let diagnostic = Diagnostic::error("two-probes", key.span, message).also(place.span, "the first one");
+                    self.reading.say(diagnostic.help("make two steps of it; steps of one section run side by side"));
+                }
+                (None, _) if name == REFUSED => blamed = true,
+                (None, _) => {
+                    blamed = true;
+                    self.reading.say(unknown_key(key));
+                }
+            }
+        }
+        if found.is_none() && !blamed {
+            let kinds = probe::KINDS.iter().map(|k| k.name).collect::<Vec<_>>().join(", ");
+            let message = "the step has no probe: nothing looks";
+            let help = format!("give it one of {kinds}");
+            self.reading.say(Diagnostic::error("no-probe", name_place(node), message).help(help));
+        }
+        found.map(|(kind, _, value)| (kind, value))
+    }
+
+    fn compile_probe(
+        &mut self,
+        kind: &'static ProbeKind,
+        value: &Node,
+        step: &Node,
+        wants: &Wants,
+        timeout: Duration,
+        ignore: &[String],
+    ) -> Option<Box<dyn Probe>> {
+        if !shape::check(value, &kind.shape, self.reading.diagnostics) {
+            return None;
+        }
+        let named = step.get("source").and_then(Node::text).map(str::to_owned);
+        let mut compiling = Compiling {
+            reading: self.reading,
+            wants,
+            sources: &self.sources,
+            source: named.or_else(|| self.defaults.source.clone()),
+            timeout,
+            ignore,
+        };
+        (kind.compile)(&mut compiling, value)
+    }
+
+    fn terms(&mut self, node: &Node, kind: &'static ProbeKind) -> Terms {
+        let (expect, warn) = (node.get("expect"), node.get("warn"));
+        let uses_captured = |n: &&Node| mentions_captured(n);
+        if expect.as_ref().is_some_and(uses_captured) || warn.as_ref().is_some_and(uses_captured) {
+            return self.deferred_terms(expect, warn, kind);
+        }
+        let compile = |node: Option<&Node>, reading: &mut Reading<'_>| {
+            let node = node.filter(|n| !n.is_null())?;
+            expect::compile(reading, kind, node)
+        };
+        let known = compile(expect, self.reading);
+        let should = compile(warn, self.reading);
+        // An expectation whose input has no value yet is there all the same.
+        let waits = (expect.is_some() && known.is_none()) || (warn.is_some() && should.is_none());
+        let deferred = waits.then(|| Deferred { expect: expect.cloned(), warn: warn.cloned() });
+        Terms { expect: known, warn: should, deferred }
+    }
+
+    /// Compiles expectations that use captured values with stand-ins, to know which measures they need and whether
+    /// they make sense; the real ones are compiled when the values are known.
+    fn deferred_terms(&mut self, expect_node: Option<&Node>, warn_node: Option<&Node>, kind: &'static ProbeKind) -> Terms {
+        for node in [expect_node, warn_node].into_iter().flatten() {
+            remember_templates(node, self.reading);
+        }
+        let mut first = None;
+        for stand_in in ["1", "1s", "1B", "x"] {
+            let scope = self.scope_with(stand_in);
+            let mut diagnostics = Diagnostics::new();
+            let mut reading = Reading::new(self.reading.sources, &mut diagnostics, &scope);
+            let expect = expect_node.and_then(|n| expect::compile(&mut reading, kind, n));
+            let warn = warn_node.and_then(|n| expect::compile(&mut reading, kind, n));
+            if !diagnostics.has_errors() {
+                let deferred = Some(Deferred { expect: expect_node.cloned(), warn: warn_node.cloned() });
+                return Terms { expect, warn, deferred };
+            }
+            first.get_or_insert(diagnostics);
+        }
+        for diagnostic in first.iter().flat_map(Diagnostics::iter) {
+            self.reading.say(diagnostic.clone());
+        }
+        Terms::default()
+    }
+
+    fn scope_with(&self, stand_in: &str) -> Scope {
+        let captured: Map<String, Value> = self.captures.iter().map(|name| (name.clone(), json!(stand_in))).collect();
+        let mut roots = Map::new();
+        roots.insert("inputs".into(), Value::Object(self.inputs.clone()));
+        roots.insert("captured".into(), Value::Object(captured));
+        Scope::new(roots)
+    }
+
+    fn captures_of(&mut self, node: &Node, kind: &'static ProbeKind) -> Vec<(String, Expression)> {
+        let entries = node.get("capture").and_then(Node::map).unwrap_or_default();
+        let mut captures = Vec::new();
+        for (key, value) in entries {
+            let Some(expression) = self.reading.expression(value) else { continue };
+            let name = key.text().unwrap_or_default().to_owned();
+            captures.push((name, expression));
+        }
+        let known: BTreeSet<_> = kind.measures.iter().filter_map(|m| m.name.split('.').next()).collect();
+        for (reference, span) in self.reading.references.iter().filter(|_| !captures.is_empty()) {
+            let root = reference.root.as_str();
+            if !known.contains(root) && !matches!(root, "inputs" | "captured") {
+                let message = format!("{} has no measure {root:?}", kind.name);
+                let diagnostic = Diagnostic::error("expect-unknown-measure", *span, message);
+                self.reading.diagnostics.push(diagnostic.near(root, known.iter().copied()));
+            }
+        }
+        let foreign = |root: &str| known.contains(root) || matches!(root, "inputs" | "captured");
+        self.reading.references.retain(|(reference, _)| foreign(&reference.root));
+        captures
+    }
+
+    fn check_ignore(&mut self, node: &Node) {
+        let Some(ignore) = node.get("ignore") else { return };
+        for item in ignore.list().unwrap_or(std::slice::from_ref(ignore)) {
+            self.reading.regex(item);
+        }
+    }
+
+    fn guidance(&mut self, node: &Node) -> Guidance {
+        Guidance {
+            why: shown(node, "why", self.reading),
+            runbook: shown(node, "runbook", self.reading),
+            owner: shown(node, "owner", self.reading),
+            contact: shown(node, "contact", self.reading),
+            priority: node.get("priority").and_then(Node::text).map(str::to_owned),
+            tags: texts(node.get("tags")),
+        }
+    }
+
+    fn say_asserts_nothing(&mut self, node: &Node, kind: &ProbeKind) {
+        let primary = kind.measures.first().map_or("value", |m| m.name);
+        let message = "the step asserts nothing: it would pass whatever it finds";
+        let help = format!("say what must hold, such as `expect: {{ {primary}: … }}`, or `expect: {{ {primary}: exists }}`");
+        self.reading.say(Diagnostic::error("asserts-nothing", name_place(node), message).help(help));
+    }
+}
+
+impl Retry {
+    /// One attempt, no more.
+    pub const NONE: Retry = Retry { attempts: 1, delay: Duration::from_secs(1), backoff: 2.0 };
+}
+
+/// Reads `retry`.
+pub(super) fn retry(node: &Node, reading: &mut Reading<'_>) -> Option<Retry> {
+    let attempts = |n: &Node| n.number().map(|n| n as u32);
+    if node.map().is_none() {
+        return Some(Retry { attempts: attempts(node)?, ..Retry::NONE });
+    }
+    Some(Retry {
+        attempts: node.get("attempts").and_then(attempts).unwrap_or(3),
+        delay: reading.duration_at(node, "delay").unwrap_or(Duration::from_secs(1)),
+        backoff: node.get("backoff").and_then(Node::number).filter(|b| *b >= 1.0).unwrap_or(2.0),
+    })
+}
+
+/// Reads `on_no_data`.
+pub(super) fn on_no_data(node: &Node) -> OnNoData {
+    match node.text() {
+        Some("fail") => OnNoData::Fail,
+        Some("warn") => OnNoData::Warn,
+        Some("pass") => OnNoData::Pass,
+        Some("wait") => OnNoData::Wait,
+        _ => OnNoData::Inconclusive,
+    }
+}
+
+fn weight(node: &Node) -> Weight {
+    let flag = |key: &str| node.get(key).and_then(Node::bool);
+    if flag("trial") == Some(true) {
+        Weight::Trial
+    } else if flag("required") == Some(false) {
+        Weight::Optional
+    } else {
+        Weight::Required
+    }
+}
+
+fn evidence(node: &Node) -> EvidencePolicy {
+    match node.get("evidence").and_then(Node::text) {
+        Some("full") => EvidencePolicy::Full,
+        Some("none") => EvidencePolicy::None,
+        _ => EvidencePolicy::Summary,
+    }
+}
+
+/// Joins what the user expects and what the probe itself asserts: both must hold.
+pub(crate) fn join(expect: Option<Expectation>, implied: Option<Expectation>) -> Option<Expectation> {
+    match (expect, implied) {
+        (Some(expect), Some(implied)) => Some(Expectation::All(vec![implied, expect])),
+        (expect, implied) => expect.or(implied),
+    }
+}
+
+/// Lists the measures that an expression uses, as wholes.
+fn measures_used(expression: &Expression, kind: &ProbeKind) -> Vec<MeasureName> {
+    let roots: BTreeSet<String> = expression.references().into_iter().map(|r| r.root).collect();
+    let used = kind.measures.iter().filter(|m| m.name.split('.').next().is_some_and(|root| roots.contains(root)));
+    used.map(|m| MeasureName::plain(m.name)).collect()
+}
+
+fn unknown_key(key: &Node) -> Diagnostic {
+    let name = key.text().unwrap_or_default();
+    let keys = STEP.fields.iter().map(|f| f.key);
+    let kinds = probe::KINDS.iter().map(|k| k.name);
+    if did_you_mean(name, keys.clone()).is_some() {
+        return Diagnostic::error("unknown-key", key.span, format!("a step has no key {name:?}")).near(name, keys);
+    }
+    let message = format!("there is no probe or step key {name:?}");
+    let diagnostic = Diagnostic::error("unknown-probe", key.span, message);
+    match did_you_mean(name, kinds.clone()) {
+        Some(_) => diagnostic.near(name, kinds),
+        None => diagnostic.help(format!("the probes are {}", kinds.collect::<Vec<_>>().join(", "))),
+    }
+}
+
+/// Tells whether a value uses what an earlier step captures.
+fn mentions_captured(node: &Node) -> bool {
+    match &node.data {
+        Data::Scalar { text, .. } => text.contains("captured."),
+        Data::List(items) => items.iter().any(mentions_captured),
+        Data::Map(entries) => entries.iter().any(|(key, value)| mentions_captured(key) || mentions_captured(value)),
+    }
+}
+
+fn remember_templates(node: &Node, reading: &mut Reading<'_>) {
+    match &node.data {
+        Data::Scalar { .. } => {
+            reading.template(node, crate::template::Place::Plain);
+        }
+        Data::List(items) => items.iter().for_each(|item| remember_templates(item, reading)),
+        Data::Map(entries) => entries.iter().for_each(|(_, value)| remember_templates(value, reading)),
+    }
+}

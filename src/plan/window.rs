@@ -1,0 +1,142 @@
+//! When a step looks: once, until it holds, or for as long as it must hold.
+
+use std::time::Duration;
+
+use crate::checklist::reading::Reading;
+use crate::diag::Diagnostic;
+use crate::model::quantity;
+use crate::yaml::Node;
+
+/// When a step looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// Once.
+    Once,
+    /// Until it holds.
+    Eventually {
+        /// How long to wait for it.
+        within: Duration,
+        /// How often to look.
+        every: Duration,
+        /// How long it must then hold in a row.
+        hold: Duration,
+    },
+    /// For as long as it must hold.
+    Consistently {
+        /// How long.
+        span: Duration,
+        /// How often to look.
+        every: Duration,
+        /// The longest breach in a row that is forgiven.
+        tolerate: Option<Duration>,
+        /// How many looks may fail.
+        failures: Option<u32>,
+        /// How many looks must have seen something.
+        min_samples: Option<u32>,
+    },
+}
+
+impl Window {
+    /// Says in words when the step looks; nothing for once.
+    pub fn words(&self) -> String {
+        let time = |d: &Duration| quantity::seconds(d.as_secs_f64());
+        match self {
+            Window::Once => String::new(),
+            Window::Eventually { within, every, hold } => {
+                let held = if hold.is_zero() { String::new() } else { format!(", held for {}", time(hold)) };
+                format!("within {}, every {}{held}", time(within), time(every))
+            }
+            Window::Consistently { span, every, tolerate, failures, .. } => {
+                let mut words = format!("for {}, every {}", time(span), time(every));
+                if let Some(tolerate) = tolerate {
+                    words.push_str(&format!(", a breach of {} forgiven", time(tolerate)));
+                }
+                if let Some(failures) = failures {
+                    words.push_str(&format!(", {failures} failures forgiven"));
+                }
+                words
+            }
+        }
+    }
+
+    /// Returns how long the whole may take by design, one look not counted.
+    pub fn length(&self) -> Duration {
+        match self {
+            Window::Once => Duration::ZERO,
+            Window::Eventually { within, .. } => *within,
+            Window::Consistently { span, .. } => *span,
+        }
+    }
+}
+
+/// Reads `eventually` and `consistently` of a step.
+pub(crate) fn read(step: &Node, default_every: Option<Duration>, reading: &mut Reading<'_>) -> Window {
+    let eventually = step.entry("eventually");
+    let consistently = step.entry("consistently");
+    if let (Some((first, _)), Some((second, _))) = (eventually, consistently) {
+        reading.say(
+            Diagnostic::error("bad-window", second.span, "a step has either `eventually` or `consistently`")
+                .also(first.span, "the other one")
+                .help("use `eventually: { within, hold }` for something that comes true and then must hold"),
+        );
+    }
+    let window = match (eventually, consistently) {
+        (Some((_, node)), _) => read_eventually(node, default_every, reading),
+        (None, Some((_, node))) => read_consistently(node, default_every, reading),
+        (None, None) => return Window::Once,
+    };
+    let key = eventually.or(consistently).map_or(step, |(key, _)| key);
+    if let Some(problem) = window.as_ref().and_then(misfit) {
+        reading.say(Diagnostic::error("bad-window", key.span, problem));
+    }
+    window.unwrap_or(Window::Once)
+}
+
+fn read_eventually(node: &Node, default_every: Option<Duration>, reading: &mut Reading<'_>) -> Option<Window> {
+    let (within, every, hold) = match node.map() {
+        Some(_) => (reading.duration_at(node, "within"), reading.duration_at(node, "every"), reading.duration_at(node, "hold")),
+        None => (reading.duration(node), None, None),
+    };
+    let within = within?;
+    let every = every.or(default_every).unwrap_or_else(|| (within / 60).clamp(Duration::from_millis(200), Duration::from_secs(5)));
+    Some(Window::Eventually { within, every, hold: hold.unwrap_or_default() })
+}
+
+fn read_consistently(node: &Node, default_every: Option<Duration>, reading: &mut Reading<'_>) -> Option<Window> {
+    let count = |key: &str| node.get(key).and_then(Node::number).map(|n| n as u32);
+    let every = reading.duration_at(node, "every");
+    let tolerate = reading.duration_at(node, "tolerate");
+    let span = reading.duration_at(node, "for")?;
+    let every = every.or(default_every).unwrap_or_else(|| (span / 60).clamp(Duration::from_millis(200), Duration::from_secs(60)));
+    Some(Window::Consistently { span, every, tolerate, failures: count("failures"), min_samples: count("min_samples") })
+}
+
+fn misfit(window: &Window) -> Option<String> {
+    let time = |d: Duration| quantity::seconds(d.as_secs_f64());
+    match *window {
+        Window::Once => None,
+        Window::Eventually { within, .. } if within.is_zero() => Some("`within` must be longer than nothing".into()),
+        Window::Eventually { every, .. } | Window::Consistently { every, .. } if every.is_zero() => {
+            Some("`every` must be longer than nothing".into())
+        }
+        Window::Eventually { within, every, .. } if every > within => {
+            Some(format!("`every` ({}) is longer than `within` ({})", time(every), time(within)))
+        }
+        Window::Eventually { within, hold, .. } if hold > within => {
+            Some(format!("`hold` ({}) is longer than `within` ({})", time(hold), time(within)))
+        }
+        Window::Consistently { span, .. } if span.is_zero() => Some("`for` must be longer than nothing".into()),
+        Window::Consistently { span, every, .. } if every > span => {
+            Some(format!("`every` ({}) is longer than `for` ({})", time(every), time(span)))
+        }
+        Window::Consistently { span, tolerate: Some(tolerate), .. } if tolerate >= span => {
+            Some(format!("`tolerate` ({}) is as long as `for` ({}), so nothing could fail", time(tolerate), time(span)))
+        }
+        Window::Consistently { span, every, min_samples: Some(least), .. } => {
+            let looks = (span.as_secs_f64() / every.as_secs_f64()).floor() + 1.0;
+            (f64::from(least) > looks)
+                .then(|| format!("`min_samples` is {least}, but looking every {} for {} gives {looks}", time(every), time(span)))
+        }
+        Window::Eventually { .. } | Window::Consistently { .. } => None,
+    }
+}
