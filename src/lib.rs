@@ -4,6 +4,7 @@ pub mod event;
 pub mod model;
 pub mod probe;
 pub mod record;
+pub mod run;
 pub mod shape;
 pub mod source;
 pub mod sys;
