@@ -109,6 +109,14 @@ pub struct Evidence {
     pub left_out: u64,
 }
 
+/// Begins the mark that stands in a text where bytes were left out; see [`left_out_mark`].
+pub const LEFT_OUT: &str = "\n[… left out: ";
+
+/// Makes the mark that stands in a text where bytes were left out, on a line of its own.
+pub fn left_out_mark(bytes: u64) -> String {
+    format!("{LEFT_OUT}{bytes} bytes …]\n")
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_zero(n: &u64) -> bool {
     *n == 0

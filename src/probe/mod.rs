@@ -3,6 +3,10 @@
 //! A kind declares its form ([`Shape`]), its measures and its manual page; `compile` turns what was written into a
 //! [`Probe`], which looks and returns measures, or says that it could not. A probe never decides.
 
+pub mod exec;
+pub mod manual;
+pub mod wait;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -18,7 +22,7 @@ use crate::template::Scope;
 use crate::yaml::Node;
 
 /// Every kind of probe, in the order of the manual.
-pub const KINDS: &[&ProbeKind] = &[];
+pub const KINDS: &[&ProbeKind] = &[&exec::KIND, &manual::KIND, &wait::KIND];
 
 /// Looks a kind up by its name.
 pub fn find(name: &str) -> Option<&'static ProbeKind> {
@@ -158,6 +162,17 @@ pub trait Probe: Send + Sync {
     /// `false` when nothing is known of it.
     fn silence_is_failure(&self) -> bool {
         false
+    }
+
+    /// Returns the least time that a look takes by design: a timeout must not cut it short. Nothing for most probes.
+    fn needs(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Returns how much longer than its timeout a look may take to end what it started: a command that is asked to
+    /// end gets time to do so. A look that is dropped before ends it at once.
+    fn grace(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Looks once. Dropping the future ends the look and everything that it started.

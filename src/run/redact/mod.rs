@@ -1,0 +1,201 @@
+//! Nothing secret and nothing oversize leaves a worker: what it returns goes through here before any sink sees it.
+//!
+//! Every secret is masked as `***` in all the forms in which it may come back ([`forms`]): as it is, percent-encoded,
+//! base64, JSON-escaped and so on, in one pass over the text. Afterwards texts are cut to what the record keeps
+//! ([`limits`]); in this order, because a secret that is cut in two is not found any more.
+
+mod forms;
+pub mod limits;
+mod walk;
+
+use std::borrow::Cow;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use crate::event::StepResult;
+use crate::model::observation::LEFT_OUT;
+use crate::model::{Observation, Secret, Value, Verdict};
+
+/// What stands in place of a secret.
+pub const MASK: &str = "***";
+
+/// The shortest rest of a secret, at a place where a text was cut, that is masked.
+const SHORTEST_PIECE: usize = 4;
+
+/// Masks secrets and bounds sizes. Cheap to share, made once a run.
+pub struct Redactor {
+    forms: Vec<String>,
+    search: Option<AhoCorasick>,
+    numeric: bool,
+}
+
+impl Redactor {
+    /// Prepares to mask these secrets. Empty ones are left out; a very short one is masked as it is, but not encoded.
+    pub fn new(secrets: &[Secret]) -> Self {
+        let forms = forms::of(secrets);
+        let numeric = forms.iter().any(|form| form.parse::<f64>().is_ok());
+        // Matches may overlap, and all of them are masked: the end of one secret may be the beginning of another.
+        let builder = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&forms);
+        // A search that cannot be built masks by looking for each form on its own: slower, and as thorough.
+        let search = builder.ok().filter(|_| !forms.is_empty());
+        Self { forms, search, numeric }
+    }
+
+    /// Masks every secret in a text. What needs no masking is not copied.
+    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.forms.is_empty() || text.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let spans = self.spans(text);
+        if spans.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut at = 0;
+        for (start, end) in spans {
+            out.push_str(&text[at..start]);
+            out.push_str(MASK);
+            at = end;
+        }
+        out.push_str(&text[at..]);
+        Cow::Owned(out)
+    }
+
+    /// Masks every secret in a JSON value: in texts, keys, and numbers that are one.
+    pub fn json(&self, value: &mut serde_json::Value) {
+        walk::json(self, value);
+    }
+
+    /// Masks and bounds an observation.
+    pub fn observation(&self, observation: &mut Observation) {
+        walk::observation(self, observation);
+    }
+
+    /// Masks and bounds a verdict.
+    pub fn verdict(&self, verdict: &mut Verdict) {
+        walk::verdict(self, verdict);
+    }
+
+    /// Masks and bounds a step's result, its look and what it captured.
+    pub fn result(&self, result: &mut StepResult) {
+        walk::result(self, result);
+    }
+
+    /// Masks and bounds one measured value.
+    pub fn value(&self, value: &mut Value) {
+        walk::value(self, value);
+    }
+
+    /// Tells whether a number, as it would be written, is or holds a secret.
+    fn hides(&self, number: f64) -> bool {
+        self.numeric && matches!(self.text(&number.to_string()), Cow::Owned(_))
+    }
+
+    /// Finds the stretches to mask, in order and apart from each other, at the borders of characters.
+    fn spans(&self, text: &str) -> Vec<(usize, usize)> {
+        let mut spans: Vec<(usize, usize)> = match &self.search {
+            Some(search) if !search.is_match(text) => Vec::new(),
+            Some(search) => search.find_overlapping_iter(text).map(|found| (found.start(), found.end())).collect(),
+            None => {
+                let each = self.forms.iter();
+                each.flat_map(|form| text.match_indices(form.as_str()).map(|(at, s)| (at, at + s.len()))).collect()
+            }
+        };
+        self.add_pieces(text, &mut spans);
+        merged(spans)
+    }
+
+    /// Adds the pieces of secrets that were cut in two where bytes were left out of a text.
+    fn add_pieces(&self, text: &str, spans: &mut Vec<(usize, usize)>) {
+        for (at, _) in text.match_indices(LEFT_OUT) {
+            let (before, after) = (&text[..at], at + LEFT_OUT.len());
+            let behind = text[after..].find("]\n").map_or(text.len(), |length| after + length + "]\n".len());
+            spans.extend(self.beginning_at_end_of(before).map(|length| (at - length, at)));
+            spans.extend(self.end_at_beginning_of(&text[behind..]).map(|length| (behind, behind + length)));
+        }
+    }
+
+    /// Finds how much of a text's end is the beginning of a secret.
+    fn beginning_at_end_of(&self, text: &str) -> Option<usize> {
+        let longest = |form: &String| {
+            let most = form.len().saturating_sub(1).min(text.len());
+            (SHORTEST_PIECE..=most).rev().find(|&n| form.is_char_boundary(n) && text.ends_with(&form[..n]))
+        };
+        self.forms.iter().filter_map(longest).max()
+    }
+
+    /// Finds how much of a text's beginning is the end of a secret.
+    fn end_at_beginning_of(&self, text: &str) -> Option<usize> {
+        let longest = |form: &String| {
+            let most = form.len().saturating_sub(1).min(text.len());
+            let from = |n: usize| form.len() - n;
+            (SHORTEST_PIECE..=most)
+                .rev()
+                .find(|&n| form.is_char_boundary(from(n)) && text.starts_with(&form[from(n)..]))
+        };
+        self.forms.iter().filter_map(longest).max()
+    }
+
+    /// Masks the beginning of a secret at the end of a text that was cut there.
+    fn cut_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let masked = self.text(text);
+        match self.beginning_at_end_of(&masked) {
+            Some(length) => Cow::Owned(format!("{}{MASK}", &masked[..masked.len() - length])),
+            None => masked,
+        }
+    }
+}
+
+/// Sorts stretches and joins those that touch.
+fn merged(mut spans: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
+    spans.sort_unstable();
+    let mut out: Vec<(usize, usize)> = Vec::with_capacity(spans.len());
+    for (start, end) in spans {
+        match out.last_mut() {
+            Some(last) if start < last.1 => last.1 = last.1.max(end),
+            _ => out.push((start, end)),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redactor(secrets: &[&str]) -> Redactor {
+        Redactor::new(&secrets.iter().map(|s| Secret::new(*s)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn nothing_is_copied_without_need() {
+        assert!(matches!(redactor(&[]).text("anything"), Cow::Borrowed(_)));
+        assert!(matches!(redactor(&["", "s3cret"]).text("anything"), Cow::Borrowed("anything")));
+    }
+
+    #[test]
+    fn short_secrets_are_masked_as_they_are() {
+        assert_eq!(redactor(&["7x"]).text("a 7x b"), "a *** b");
+    }
+
+    #[test]
+    fn secrets_that_overlap_are_both_masked() {
+        assert_eq!(redactor(&["abcdef", "defghi"]).text("1abcdefghi2"), "1***2");
+        assert_eq!(redactor(&["token", "token-long"]).text("token-long token"), "*** ***");
+        assert_eq!(redactor(&["tok"]).text("toktok"), "******");
+    }
+
+    #[test]
+    fn a_secret_that_was_cut_in_two_is_masked_on_both_sides() {
+        let mark = crate::model::observation::left_out_mark(9);
+        let redactor = redactor(&["correct-horse-battery"]);
+        assert_eq!(redactor.text(&format!("x correct-ho{mark}e-battery y")), format!("x ***{mark}*** y"));
+        assert_eq!(redactor.text(&format!("cor{mark}ery")), format!("cor{mark}ery"));
+        assert_eq!(redactor.cut_text("abc correct-horse"), "abc ***");
+    }
+
+    #[test]
+    fn text_beside_secrets_stays_whole() {
+        assert_eq!(redactor(&["grün-ü"]).text("äöü grün-ü äöü"), "äöü *** äöü");
+    }
+}
