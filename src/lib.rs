@@ -3,6 +3,7 @@ pub mod diag;
 pub mod event;
 pub mod model;
 pub mod probe;
+pub mod promql;
 pub mod record;
 pub mod shape;
 pub mod source;
