@@ -1,9 +1,29 @@
-//! Clients of the back ends that are asked about a service. One file a kind.
+//! Clients of the back ends that are asked about a service. One file a kind; [`declared`] reads `sources:`.
 
-use indexmap::IndexMap;
+pub mod declared;
+pub mod prometheus;
 
-/// The back ends that a checklist declares, by name.
-#[derive(Default)]
-pub struct Sources {
-    pub(crate) by_name: IndexMap<String, ()>,
+pub use declared::{SHAPE, Sources};
+pub use prometheus::Prometheus;
+
+/// Why a back end gave no usable answer: nothing is known of the service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{cause}")]
+pub struct Failure {
+    /// Why, in one line.
+    pub cause: String,
+    /// Whether another attempt may help.
+    pub retry: bool,
+}
+
+impl Failure {
+    /// Makes a failure that another attempt may mend.
+    pub fn passing(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), retry: true }
+    }
+
+    /// Makes a failure that no attempt will mend.
+    pub fn lasting(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), retry: false }
+    }
 }

@@ -1,0 +1,16 @@
+//! PromQL, read without a server: parsing with places, comparisons taken apart, selectors, and queries that are valid
+//! but cannot mean what they say. Knows nothing of checklists and does no I/O.
+//!
+//! Read in this order: [`tokens`] cuts a query into words, [`parse`] checks it and finds the place of a mistake,
+//! [`compare`] takes `x < 5` apart, [`selectors`] lists what is looked up, [`lint`] warns.
+
+pub mod compare;
+pub mod lint;
+pub mod parse;
+pub mod selectors;
+pub mod tokens;
+
+pub use compare::{Split, constant, split_comparison};
+pub use lint::{Oddity, oddities};
+pub use parse::{Answer, Query, SyntaxError, parse};
+pub use selectors::{Matching, Selector, selectors};
