@@ -1,10 +1,13 @@
 pub mod checklist;
 pub mod diag;
 pub mod event;
+pub mod live;
 pub mod model;
 pub mod probe;
 pub mod record;
+pub mod report;
 pub mod shape;
+pub mod signoff;
 pub mod source;
 pub mod sys;
 pub mod template;
