@@ -1,3 +1,4 @@
 //! What the tests stand on: a temporary folder, the program itself, real servers on loopback.
 
 pub(crate) mod env;
+pub mod records;

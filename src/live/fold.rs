@@ -1,0 +1,110 @@
+//! What a display knows of a run that goes on: what is planned, running and done. This module writes nothing.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use indexmap::IndexMap;
+
+use crate::event::{Event, EventKind, Look};
+use crate::model::outline::Weight;
+use crate::model::{Found, Outcome, StepId};
+
+/// What is known of a run that goes on.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// When it began.
+    pub(super) started: Option<DateTime<Utc>>,
+    /// The latest time that was told.
+    pub(super) now: Option<DateTime<Utc>>,
+    /// The titles of the sections.
+    pub(super) sections: HashMap<String, String>,
+    /// The steps that are not done.
+    pub(super) planned: HashMap<StepId, Planned>,
+    /// The steps that run, in the order in which they began.
+    pub(super) running: IndexMap<StepId, Running>,
+    /// How many steps there are.
+    pub(super) total: usize,
+    /// How many are done.
+    pub(super) done: usize,
+    /// How many of them came out wrong.
+    pub(super) wrong: usize,
+}
+
+/// A step that is not done.
+pub(super) struct Planned {
+    /// The sentence on the checklist.
+    pub(super) name: String,
+    /// Where it is written.
+    pub(super) line: String,
+    /// How much it counts.
+    pub(super) weight: Weight,
+}
+
+/// A step that runs.
+pub(super) struct Running {
+    /// The sentence on the checklist.
+    pub(super) name: String,
+    /// When it began.
+    pub(super) since: DateTime<Utc>,
+    /// When its time is up.
+    pub(super) until: Option<DateTime<Utc>>,
+    /// The latest value against its limit: `2.1% < 5%`.
+    pub(super) value: String,
+    /// The number of the latest look.
+    pub(super) looks: u32,
+}
+
+impl Progress {
+    /// Takes an event in, after a display has told it. A finished step stays planned until then.
+    pub(super) fn take(&mut self, event: &Event) {
+        self.now = self.now.max(Some(event.at));
+        match &event.kind {
+            EventKind::RunStarted { .. } => self.started = Some(event.at),
+            EventKind::Planned { section, steps } => {
+                self.sections.insert(section.id.to_string(), section.name.clone());
+                self.total += steps.len();
+                self.planned.extend(steps.iter().map(|s| {
+                    let line = s.origin.to_string();
+                    (s.id.clone(), Planned { name: s.name.clone(), line, weight: s.weight })
+                }));
+            }
+            EventKind::StepStarted { step, until, .. } => {
+                let name = self.planned.get(step).map_or_else(|| step.to_string(), |p| p.name.clone());
+                let running = Running { name, since: event.at, until: *until, value: String::new(), looks: 0 };
+                self.running.insert(step.clone(), running);
+            }
+            EventKind::Looked { step, look } => {
+                if let Some(running) = self.running.get_mut(step) {
+                    running.looks = look.n;
+                    running.value = value(look);
+                }
+            }
+            EventKind::StepFinished { step, result } => {
+                self.running.shift_remove(step);
+                self.planned.remove(step);
+                self.done += 1;
+                let wrong = matches!(result.outcome, Outcome::Fail | Outcome::Error | Outcome::Inconclusive);
+                self.wrong += usize::from(wrong);
+            }
+            EventKind::SectionStarted { .. }
+            | EventKind::SectionFinished { .. }
+            | EventKind::Interrupted { .. }
+            | EventKind::Answered { .. }
+            | EventKind::Decided { .. }
+            | EventKind::RunFinished { .. } => {}
+        }
+    }
+}
+
+/// Words the value of a look against its limit: the first that does not hold, else the first.
+fn value(look: &Look) -> String {
+    let findings = &look.verdict.findings;
+    let telling = findings.iter().find(|f| f.outcome != Outcome::Pass).or(findings.first());
+    match (telling, &look.observation.found) {
+        (Some(finding), _) if finding.subject == "value" => format!("{} {}", finding.observed, finding.expected),
+        (Some(finding), _) => format!("{} {}, {}", finding.subject, finding.observed, finding.expected),
+        (None, Found::NoAnswer { cause }) => format!("no answer: {cause}"),
+        (None, Found::CouldNotLook { cause, .. }) => format!("could not look: {cause}"),
+        (None, Found::Measures(_) | Found::Waiting { .. }) => look.verdict.summary.clone(),
+    }
+}

@@ -1,0 +1,52 @@
+//! What to do next, as commands that can be copied.
+
+use crate::event::Skip;
+use crate::model::{Decision, Found, Outcome};
+
+use super::{Pair, RunView, Step};
+
+/// How many pending steps are told one by one.
+const MOST: usize = 5;
+
+/// Lists the commands that lead on from here: what it does, and the command.
+pub(super) fn steps(view: &RunView) -> Vec<Pair> {
+    let run = view.record().run.as_str();
+    let mut list = Vec::new();
+    let pending = || view.attention().iter().filter_map(|p| view.step(*p)).filter(|s| s.outcome() == Outcome::Pending);
+    let manual: Vec<Step<'_>> = pending().filter(waits_for_a_person).collect();
+    for step in manual.iter().take(MOST) {
+        let command = format!("holdpoint attest {run} {} --pass --note \"…\"", step.id());
+        list.push(Pair::new(format!("Answer \"{}\" (or --fail, --na)", step.name()), command));
+    }
+    if manual.len() > MOST {
+        let more = manual.len() - MOST;
+        list.push(Pair::new(format!("Answer {more} more in the same way; list them"), format!("holdpoint show {run}")));
+    }
+    let path = shell(&view.record().header.checklist.path);
+    if pending().any(|s| s.changes().is_some()) {
+        let command = format!("holdpoint run {path} --allow-changes");
+        list.push(Pair::new("Consent to the steps that change something", command));
+    }
+    let refused = view.not_run().iter().filter_map(|p| view.step(*p)).any(|s| s.skip() == Some(Skip::Refused));
+    if refused {
+        list.push(Pair::new("Run what --read-only refused", format!("holdpoint run {path}")));
+    }
+    if matches!(view.decision(), Decision::NoGo | Decision::Undecided) {
+        list.push(Pair::new("Look at the run again", format!("holdpoint show {run}")));
+    }
+    list
+}
+
+fn waits_for_a_person(step: &Step<'_>) -> bool {
+    let waiting = step.observation().is_some_and(|o| matches!(o.found, Found::Waiting { .. }));
+    (waiting || step.probe() == "manual") && step.changes().is_none()
+}
+
+/// Quotes a word for the shell where that is needed.
+fn shell(word: &str) -> String {
+    let bare = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    match !word.is_empty() && word.chars().all(bare) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
