@@ -1,4 +1,5 @@
 //! The one integration binary: what the program does as a whole, against real servers where they can be had.
 
 mod probe_exec;
+mod secrets;
 mod support;

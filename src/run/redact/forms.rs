@@ -21,6 +21,10 @@ pub(super) fn of(secrets: &[Secret]) -> Vec<String> {
         of_one(whole, &mut forms);
         // A file or a variable often brings a newline with it that is not sent on.
         of_one(whole.trim(), &mut forms);
+        // A URL drops these signs without a word.
+        if whole.trim().contains(['\t', '\n', '\r']) {
+            of_one(&whole.replace(['\t', '\n', '\r'], ""), &mut forms);
+        }
         // A key of several lines may be printed line by line. Its first and last line are no secret.
         let lines =
             whole.lines().map(str::trim).filter(|line| line.len() >= SHORTEST_LINE && !line.starts_with("-----"));
@@ -97,7 +101,7 @@ fn unicode(text: &str, escaped: &dyn Fn(char) -> bool, upper: bool) -> String {
 
 /// Percent-encoding, for each set of characters that common encoders leave as they are.
 fn percent(secret: &str, forms: &mut Vec<String>) {
-    const KEPT: [&str; 9] = [
+    const KEPT: [&str; 11] = [
         "-._~",                        // RFC 3986, the unreserved ones
         "-._",                         // the same before RFC 3986
         "-._~!'()*",                   // encodeURIComponent
@@ -107,6 +111,8 @@ fn percent(secret: &str, forms: &mut Vec<String>) {
         "-._~!$()*,;:@&=+/?[]\\^`{|}", // a query, as browsers send it
         "-._~!$&'()*+,%",              // user and password before a host
         "-._*",                        // a form
+        "",                            // everything but letters and digits
+        "-_",                          // the same, for names
     ];
     for (i, kept) in KEPT.iter().enumerate() {
         for upper in [true, false] {

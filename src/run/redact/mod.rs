@@ -7,6 +7,7 @@
 mod forms;
 pub mod limits;
 mod walk;
+mod wrapped;
 
 use std::borrow::Cow;
 
@@ -93,16 +94,24 @@ impl Redactor {
 
     /// Finds the stretches to mask, in order and apart from each other, at the borders of characters.
     fn spans(&self, text: &str) -> Vec<(usize, usize)> {
-        let mut spans: Vec<(usize, usize)> = match &self.search {
+        let mut spans = self.search(text);
+        // An encoder may break its lines anywhere, and so in the middle of a secret.
+        if let Some(wrapped) = wrapped::Unwrapped::of(text) {
+            spans.extend(self.search(&wrapped.text).into_iter().map(|span| wrapped.span(span)));
+        }
+        self.add_pieces(text, &mut spans);
+        merged(spans)
+    }
+
+    fn search(&self, text: &str) -> Vec<(usize, usize)> {
+        match &self.search {
             Some(search) if !search.is_match(text) => Vec::new(),
             Some(search) => search.find_overlapping_iter(text).map(|found| (found.start(), found.end())).collect(),
             None => {
                 let each = self.forms.iter();
                 each.flat_map(|form| text.match_indices(form.as_str()).map(|(at, s)| (at, at + s.len()))).collect()
             }
-        };
-        self.add_pieces(text, &mut spans);
-        merged(spans)
+        }
     }
 
     /// Adds the pieces of secrets that were cut in two where bytes were left out of a text.
