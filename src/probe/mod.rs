@@ -4,7 +4,9 @@
 //! [`Probe`], which looks and returns measures, or says that it could not. A probe never decides.
 
 pub mod exec;
+pub mod http;
 pub mod manual;
+pub mod tcp;
 pub mod wait;
 
 use std::collections::BTreeSet;
@@ -22,7 +24,7 @@ use crate::template::Scope;
 use crate::yaml::Node;
 
 /// Every kind of probe, in the order of the manual.
-pub const KINDS: &[&ProbeKind] = &[&exec::KIND, &manual::KIND, &wait::KIND];
+pub const KINDS: &[&ProbeKind] = &[&http::KIND, &exec::KIND, &tcp::KIND, &manual::KIND, &wait::KIND];
 
 /// Looks a kind up by its name.
 pub fn find(name: &str) -> Option<&'static ProbeKind> {

@@ -1,81 +1,8 @@
-//! HTTP: one pool of connections, bounded answers, redirects that never carry credentials to another host.
+//! What goes out and what comes back: plain data, so that a request can be made without knowing the client.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-
-/// Sends requests. One for the whole process.
-#[derive(Default)]
-pub struct Http {
-    client: std::sync::OnceLock<Option<reqwest::Client>>,
-}
-
-impl Http {
-    /// Makes the client.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sends a request and reads the answer.
-    ///
-    /// # Errors
-    /// Says what kept an answer from coming.
-    pub async fn send(&self, request: &Request) -> Result<Response, HttpError> {
-        let fault = |kind, message: String| HttpError { kind, message };
-        let client = self.client.get_or_init(|| {
-            // A second provider is refused; the first one stays.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            reqwest::Client::builder().no_proxy().build().ok()
-        });
-        let client = client.as_ref().ok_or_else(|| fault(Fault::Request, "no client".into()))?;
-        let method = reqwest::Method::from_bytes(request.method.as_bytes());
-        let method = method.map_err(|e| fault(Fault::Request, e.to_string()))?;
-        let mut builder = client.request(method, &request.url).timeout(request.timeout).body(request.body.clone());
-        for (name, value) in &request.headers {
-            builder = builder.header(name, value);
-        }
-        let started = std::time::Instant::now();
-        let mut answer = builder.send().await.map_err(|e| {
-            let kind = match (e.is_timeout(), e.is_connect()) {
-                (true, _) => Fault::Timeout,
-                (_, true) => Fault::Connect,
-                _ => Fault::Protocol,
-            };
-            fault(kind, format!("no answer from {}: {e}", request.url))
-        })?;
-        let (status, url) = (answer.status().as_u16(), answer.url().to_string());
-        let text = |v: &reqwest::header::HeaderValue| String::from_utf8_lossy(v.as_bytes()).into_owned();
-        let headers = answer.headers().iter().map(|(k, v)| (k.to_string(), text(v))).collect();
-        let (mut body, mut body_end) = (Vec::new(), BodyEnd::Complete);
-        loop {
-            match answer.chunk().await {
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Err(e) => {
-                    body_end = BodyEnd::Broken(e.to_string());
-                    break;
-                }
-            }
-            if body.len() > request.max_body {
-                body.truncate(request.max_body);
-                body_end = BodyEnd::TooLarge;
-                break;
-            }
-        }
-        Ok(Response {
-            status,
-            version: "HTTP/1.1",
-            url,
-            headers,
-            body: body.into(),
-            body_end,
-            redirects: Vec::new(),
-            latency: started.elapsed(),
-            timing: None,
-            certificate: None,
-        })
-    }
-}
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -152,6 +79,8 @@ pub struct Response {
     pub timing: Option<Timing>,
     /// The server's certificate, over TLS.
     pub certificate: Option<Certificate>,
+    /// What a reader should know of the way: credentials that were held back, a second attempt.
+    pub notes: Vec<String>,
 }
 
 /// What became of the body.
@@ -197,6 +126,13 @@ pub struct HttpError {
     pub kind: Fault,
     /// One line for people: `connection refused by 127.0.0.1:8080`.
     pub message: String,
+}
+
+impl HttpError {
+    /// Makes a fault.
+    pub(super) fn new(kind: Fault, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
 }
 
 /// What kept an answer from coming.
