@@ -227,7 +227,7 @@ pub(crate) struct Builder<'c, 'r, 'd> {
 
 impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
     fn new(checklist: &'c Checklist, inputs: Map<String, Value>, reading: &'r mut Reading<'d>) -> Self {
-        let sources = Sources::compile(reading, checklist.node.get("sources"));
+        let sources = checklist.node.get("sources").map(|node| Sources::compile(reading, node)).unwrap_or_default();
         let defaults = defaults(checklist.node.get("defaults"), reading);
         let names = checklist.sections.iter().flat_map(|s| &s.steps).filter_map(|s| s.get("capture")?.map()).flatten();
         let captures = names.filter_map(|(key, _)| key.text().map(str::to_owned)).collect();

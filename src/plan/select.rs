@@ -54,8 +54,8 @@ pub(super) fn pull_in(steps: &mut [PlanStep]) {
         }
         let needed = steps[step].needs.iter().flat_map(|need| need.steps.clone());
         let needed: Vec<usize> = needed.chain(steps[step].uses.iter().map(|(_, producer)| *producer)).collect();
-        for other in needed.into_iter().filter(|&other| !steps[other].skipped) {
-            steps[other].selected = true;
+        for other in needed {
+            steps[other].selected |= !steps[other].skipped;
         }
     }
 }

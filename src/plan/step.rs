@@ -220,6 +220,7 @@ impl Builder<'_, '_, '_> {
 
     fn captures_of(&mut self, node: &Node, kind: &'static ProbeKind) -> Vec<(String, Expression)> {
         let entries = node.get("capture").and_then(Node::map).unwrap_or_default();
+        let before = self.reading.references.len();
         let mut captures = Vec::new();
         for (key, value) in entries {
             let Some(expression) = self.reading.expression(value) else { continue };
@@ -227,16 +228,15 @@ impl Builder<'_, '_, '_> {
             captures.push((name, expression));
         }
         let known: BTreeSet<_> = kind.measures.iter().filter_map(|m| m.name.split('.').next()).collect();
-        for (reference, span) in self.reading.references.iter().filter(|_| !captures.is_empty()) {
+        for (reference, span) in &self.reading.references[before..] {
             let root = reference.root.as_str();
-            if !known.contains(root) && !matches!(root, "inputs" | "captured") {
-                let message = format!("{} has no measure {root:?}", kind.name);
+            if !known.contains(root) {
+                let message = format!("{} has no measure {root:?} to capture", kind.name);
                 let diagnostic = Diagnostic::error("expect-unknown-measure", *span, message);
                 self.reading.diagnostics.push(diagnostic.near(root, known.iter().copied()));
             }
         }
-        let foreign = |root: &str| known.contains(root) || matches!(root, "inputs" | "captured");
-        self.reading.references.retain(|(reference, _)| foreign(&reference.root));
+        self.reading.references.truncate(before);
         captures
     }
 

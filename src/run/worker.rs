@@ -11,7 +11,7 @@ use crate::checklist::reading::Reading;
 use crate::diag::Diagnostics;
 use crate::event::{Look, Skip, StepResult};
 use crate::judge::window::{Consistently, Eventually, Next};
-use crate::judge::{self, Terms, that};
+use crate::judge::{self, Terms};
 use crate::model::outline::OnNoData;
 use crate::model::{Expectation, Found, Note, Observation, Outcome, Verdict};
 use crate::plan::{EvidencePolicy, Plan, PlanStep, Window, expect};
@@ -116,12 +116,12 @@ impl Worker<'_> {
         let (verdict, judged) = match self.step.window {
             Window::Once => self.once(expect.as_ref(), warn.as_ref()).await,
             Window::Eventually { within, every, hold } => {
-                let mut window = Eventually::new(within, hold);
-                self.watch(within, every, expect.as_ref(), warn.as_ref(), &mut window).await
+                let mut window = Eventually::new(within, Some(hold));
+                self.watch(every, expect.as_ref(), warn.as_ref(), &mut window).await
             }
             Window::Consistently { span, every, tolerate, failures, min_samples } => {
                 let mut window = Consistently::new(span, tolerate, failures, min_samples);
-                self.watch(span, every, expect.as_ref(), warn.as_ref(), &mut window).await
+                self.watch(every, expect.as_ref(), warn.as_ref(), &mut window).await
             }
         };
         self.finish(verdict, judged)
@@ -183,7 +183,6 @@ impl Worker<'_> {
     /// Looks again and again until the window is decided.
     async fn watch(
         &mut self,
-        length: Duration,
         every: Duration,
         expect: Option<&Expectation>,
         warn: Option<&Expectation>,
@@ -191,25 +190,26 @@ impl Worker<'_> {
     ) -> (Verdict, Judged) {
         let clock = &self.shop.world.clock;
         let begin = clock.elapsed();
-        let until = clock.now() + TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
+        let until = clock.now() + TimeDelta::from_std(window.ends_at()).unwrap_or(TimeDelta::MAX);
         // The receiver lives as long as the run.
         let _ = self.tell.send(Tell::Begun(self.position, self.step.probe.describe(), Some(until)));
         let mut due = begin;
         loop {
+            let at = clock.elapsed() - begin;
             let judged = self.look(expect, warn).await;
             self.tell_look(&judged.look);
-            let now = clock.elapsed() - begin;
-            if let Next::Done(verdict) = window.feed(now, &judged.look.verdict) {
+            if let Next::Done(verdict) = window.look(at, &judged.look.verdict) {
                 return (verdict, judged);
             }
-            if now >= length {
-                return (window.end(now), judged);
+            let (now, end) = (clock.elapsed() - begin, window.ends_at());
+            if now >= end {
+                return (window.at_end(now), judged);
             }
             // Looks keep to the timetable; those that are overdue are not made up for.
             while due <= clock.elapsed() {
                 due += every;
             }
-            let next = due.min(begin + length);
+            let next = due.min(begin + end);
             clock.sleep(next.saturating_sub(clock.elapsed())).await;
         }
     }
@@ -266,7 +266,7 @@ impl Worker<'_> {
             timeout: step.timeout,
             run_started: shop.started,
         };
-        match shop.world.clock.timeout(step.timeout + GRACE, step.probe.observe(&look)).await {
+        match shop.world.clock.timeout(step.timeout + step.probe.grace() + GRACE, step.probe.observe(&look)).await {
             Some(observation) => observation,
             None => {
                 let cause = format!("no answer within {}", crate::model::quantity::seconds(step.timeout.as_secs_f64()));
@@ -284,7 +284,7 @@ impl Worker<'_> {
         if self.step.capture.is_empty() || !outcome.satisfies() {
             return Ok(Vec::new());
         }
-        let scope = Scope::new(that::roots(measures));
+        let scope = judge::scope(measures);
         let compute = |(name, expression): &(String, crate::template::Expression)| {
             let value = expression.evaluate(&scope);
             value.map(|v| (name.clone(), v)).map_err(|e| format!("capture {name:?}: {e}"))
@@ -335,27 +335,35 @@ impl Worker<'_> {
 }
 
 /// A window that is fed looks.
-pub(crate) trait Watch {
-    /// Takes a look.
-    fn feed(&mut self, elapsed: Duration, verdict: &Verdict) -> Next;
+trait Watch {
+    /// Takes a look that began so long after the window.
+    fn look(&mut self, elapsed: Duration, verdict: &Verdict) -> Next;
+    /// Tells when the window ends, as far as is known now.
+    fn ends_at(&self) -> Duration;
     /// Says what the window comes to when its time is up.
-    fn end(&mut self, elapsed: Duration) -> Verdict;
+    fn at_end(&self, elapsed: Duration) -> Verdict;
 }
 
 impl Watch for Eventually {
-    fn feed(&mut self, elapsed: Duration, verdict: &Verdict) -> Next {
-        Eventually::feed(self, elapsed, verdict)
+    fn look(&mut self, elapsed: Duration, verdict: &Verdict) -> Next {
+        self.look(elapsed, verdict)
     }
-    fn end(&mut self, elapsed: Duration) -> Verdict {
+    fn ends_at(&self) -> Duration {
+        self.ends_at()
+    }
+    fn at_end(&self, elapsed: Duration) -> Verdict {
         self.at_end(elapsed)
     }
 }
 
 impl Watch for Consistently {
-    fn feed(&mut self, elapsed: Duration, verdict: &Verdict) -> Next {
-        Consistently::feed(self, elapsed, verdict)
+    fn look(&mut self, elapsed: Duration, verdict: &Verdict) -> Next {
+        self.look(elapsed, verdict)
     }
-    fn end(&mut self, elapsed: Duration) -> Verdict {
+    fn ends_at(&self) -> Duration {
+        self.ends_at()
+    }
+    fn at_end(&self, elapsed: Duration) -> Verdict {
         self.at_end(elapsed)
     }
 }
