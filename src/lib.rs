@@ -1,6 +1,7 @@
 pub mod checklist;
 pub mod diag;
 pub mod event;
+pub mod judge;
 pub mod model;
 pub mod probe;
 pub mod record;
