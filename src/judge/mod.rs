@@ -1,0 +1,19 @@
+//! What follows from what was measured: pure functions, no I/O, no clock. The same observation and the same
+//! expectation give the same verdict, today and years later from the record alone.
+//!
+//! Read in this order: [`look`] judges one look; `matching` holds one value against one matcher, with `compare` for
+//! numbers, `equal` for literals, `series` for vectors and `that` for expressions; [`words`] says limits and values;
+//! [`window`] judges a row of looks; [`gate`] turns outcomes into a decision.
+
+mod compare;
+mod equal;
+pub mod gate;
+pub mod look;
+mod matching;
+mod series;
+mod that;
+pub mod window;
+pub mod words;
+
+pub use gate::{Counted, Rules, gate};
+pub use look::{Terms, look};
