@@ -1,4 +1,5 @@
 pub mod checklist;
+pub mod demo;
 pub mod diag;
 pub mod event;
 pub mod model;
