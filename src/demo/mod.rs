@@ -75,7 +75,8 @@ impl Service {
         };
         let mut service = Self { address, log_path, events_path, own_folder, shared, tasks: JoinSet::new() };
         let mut writer = logs::Writer::open(&service.log_path, &service.events_path).await?;
-        writer.write(service.shared.lock().take_lines()).await?;
+        let history = service.shared.lock().take_lines();
+        writer.write(history).await?;
         service.tasks.spawn(live(service.shared.clone(), writer));
         service.tasks.spawn(http::serve(listener, service.shared.clone()));
         Ok(service)
