@@ -9,6 +9,7 @@ use holdpoint::model::observation::LEFT_OUT;
 use holdpoint::model::{Found, MeasureName, Measures, Observation, Value};
 use holdpoint::probe::{Compiling, Look, Probe, Wants, find};
 use holdpoint::source::Sources;
+use holdpoint::sys::process::{self, End, Invocation};
 use holdpoint::sys::{Clock, World, env::Env};
 use holdpoint::template::Scope;
 use holdpoint::{shape, yaml};
@@ -197,6 +198,39 @@ async fn a_command_that_takes_too_long_is_ended() {
     let Found::CouldNotLook { cause, retry: true } = &seen.found else { panic!("{:?}", seen.found) };
     assert_eq!(cause, "the command did not end within 300ms; its process group was ended");
     assert_eq!(seen.evidence[0].text, "begun");
+}
+
+#[tokio::test]
+async fn of_many_commands_that_fork_and_take_too_long_none_survives() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = "(trap '' TERM; sleep 61) & (sleep 61 & echo $! >> pids) & echo $! $$ >> pids; sleep 61";
+    let invocation = Invocation {
+        argv: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
+        env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        cwd: Some(folder.path().to_owned()),
+        stdin: None,
+        timeout: Duration::from_millis(500),
+        keep: 1024,
+    };
+    let runs: Vec<_> = (0..25).map(|_| process::run(&invocation)).collect();
+    for ended in futures_util::future::join_all(runs).await {
+        assert_eq!(ended.expect("starts").end, End::TimedOut);
+    }
+    let pids = std::fs::read_to_string(folder.path().join("pids")).expect("written");
+    let pids: Vec<u32> = pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+    assert!(pids.len() >= 50, "{pids:?}");
+    // A process that has ended may still wait to be collected by whoever adopted it.
+    let runs = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.contains("(sleep)") && !stat.contains(") Z ") || stat.contains("(sh)") && !stat.contains(") Z ")
+    };
+    for _ in 0..200 {
+        if !pids.iter().any(runs) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("survivors: {:?}", pids.iter().filter(|pid| runs(pid)).collect::<Vec<_>>());
 }
 
 #[tokio::test]

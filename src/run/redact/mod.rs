@@ -6,6 +6,7 @@
 
 mod forms;
 pub mod limits;
+mod pieces;
 mod walk;
 mod wrapped;
 
@@ -14,19 +15,18 @@ use std::borrow::Cow;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::event::StepResult;
-use crate::model::observation::LEFT_OUT;
 use crate::model::{Observation, Secret, Value, Verdict};
+
+use pieces::Pieces;
 
 /// What stands in place of a secret.
 pub const MASK: &str = "***";
-
-/// The shortest rest of a secret, at a place where a text was cut, that is masked.
-const SHORTEST_PIECE: usize = 4;
 
 /// Masks secrets and bounds sizes. Cheap to share, made once a run.
 pub struct Redactor {
     forms: Vec<String>,
     search: Option<AhoCorasick>,
+    pieces: Pieces,
     numeric: bool,
 }
 
@@ -39,7 +39,8 @@ impl Redactor {
         let builder = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&forms);
         // A search that cannot be built masks by looking for each form on its own: slower, and as thorough.
         let search = builder.ok().filter(|_| !forms.is_empty());
-        Self { forms, search, numeric }
+        let pieces = Pieces::of(&forms);
+        Self { forms, search, pieces, numeric }
     }
 
     /// Masks every secret in a text. What needs no masking is not copied.
@@ -99,7 +100,7 @@ impl Redactor {
         if let Some(wrapped) = wrapped::Unwrapped::of(text) {
             spans.extend(self.search(&wrapped.text).into_iter().map(|span| wrapped.span(span)));
         }
-        self.add_pieces(text, &mut spans);
+        spans.extend(self.pieces.around_cuts(&self.forms, text));
         merged(spans)
     }
 
@@ -114,41 +115,10 @@ impl Redactor {
         }
     }
 
-    /// Adds the pieces of secrets that were cut in two where bytes were left out of a text.
-    fn add_pieces(&self, text: &str, spans: &mut Vec<(usize, usize)>) {
-        for (at, _) in text.match_indices(LEFT_OUT) {
-            let (before, after) = (&text[..at], at + LEFT_OUT.len());
-            let behind = text[after..].find("]\n").map_or(text.len(), |length| after + length + "]\n".len());
-            spans.extend(self.beginning_at_end_of(before).map(|length| (at - length, at)));
-            spans.extend(self.end_at_beginning_of(&text[behind..]).map(|length| (behind, behind + length)));
-        }
-    }
-
-    /// Finds how much of a text's end is the beginning of a secret.
-    fn beginning_at_end_of(&self, text: &str) -> Option<usize> {
-        let longest = |form: &String| {
-            let most = form.len().saturating_sub(1).min(text.len());
-            (SHORTEST_PIECE..=most).rev().find(|&n| form.is_char_boundary(n) && text.ends_with(&form[..n]))
-        };
-        self.forms.iter().filter_map(longest).max()
-    }
-
-    /// Finds how much of a text's beginning is the end of a secret.
-    fn end_at_beginning_of(&self, text: &str) -> Option<usize> {
-        let longest = |form: &String| {
-            let most = form.len().saturating_sub(1).min(text.len());
-            let from = |n: usize| form.len() - n;
-            (SHORTEST_PIECE..=most)
-                .rev()
-                .find(|&n| form.is_char_boundary(from(n)) && text.starts_with(&form[from(n)..]))
-        };
-        self.forms.iter().filter_map(longest).max()
-    }
-
     /// Masks the beginning of a secret at the end of a text that was cut there.
     fn cut_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let masked = self.text(text);
-        match self.beginning_at_end_of(&masked) {
+        match self.pieces.at_end(&self.forms, &masked) {
             Some(length) => Cow::Owned(format!("{}{MASK}", &masked[..masked.len() - length])),
             None => masked,
         }
