@@ -83,9 +83,15 @@ fn suite(view: &RunView, section: &SectionRecord) -> TestSuite {
         micros += step.result().map_or(0, |r| r.took_us);
         suite.add_test_case(case(view, &step, &mut names));
     }
-    suite.set_timestamp(section.steps.iter().filter_map(|s| s.result.as_ref()).map(|r| r.started).min().unwrap_or(
-        view.record().started,
-    ));
+    suite.set_timestamp(
+        section
+            .steps
+            .iter()
+            .filter_map(|s| s.result.as_ref())
+            .map(|r| r.started)
+            .min()
+            .unwrap_or(view.record().started),
+    );
     suite.set_time(Duration::from_micros(micros));
     suite
 }

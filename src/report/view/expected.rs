@@ -10,7 +10,9 @@ pub(super) fn words(outline: &StepOutline) -> String {
 
 fn expectation(expectation: &Expectation) -> String {
     match expectation {
-        Expectation::Measure { name, matcher, .. } if name.name() == "value" && name.key().is_none() => words_of(matcher),
+        Expectation::Measure { name, matcher, .. } if name.name() == "value" && name.key().is_none() => {
+            words_of(matcher)
+        }
         Expectation::Measure { name, matcher, .. } => format!("{name} {}", words_of(matcher)),
         Expectation::That { expression, .. } => expression.clone(),
         Expectation::All(list) => joined(list, expectation_in_list, ", "),
