@@ -142,6 +142,15 @@ fn junit_reads_back_with_one_case_a_step_and_names_that_are_unique() {
 }
 
 #[test]
+fn junit_counts_what_it_holds_however_large() {
+    let report = quick_junit::Report::deserialize_from_str(&write("junit", &records::many(2_500))).expect("reads back");
+    let suite = &report.test_suites[0];
+    let red = suite.test_cases.iter().filter(|c| matches!(c.status, quick_junit::TestCaseStatus::NonSuccess { .. }));
+    assert_eq!((suite.tests, suite.failures, suite.test_cases.len(), red.count()), (2_500, 25, 2_500, 25));
+    assert_eq!((report.tests, report.failures, report.errors), (2_500, 25, 0));
+}
+
+#[test]
 fn junit_and_tap_are_red_exactly_when_the_decision_is() {
     for mut sample in records::all() {
         for decision in [sample.ruling.decision, Decision::Go, Decision::NoGo, Decision::Undecided, Decision::Held] {
