@@ -65,7 +65,7 @@ fn document<S: Serializer>(view: &RunView, serializer: S) -> Result<S::Ok, S::Er
         }),
     )?;
     map.serialize_entry("header", &masked(&record.header))?;
-    map.serialize_entry("sections", &Each(record.sections.iter(), |section| Section(section)))?;
+    map.serialize_entry("sections", &Each(record.sections.iter(), Section))?;
     map.end()
 }
 

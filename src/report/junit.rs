@@ -14,6 +14,7 @@ use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, Te
 
 use super::view::{RunView, Step};
 use super::{Format, Options, ReportError, plain};
+use crate::model::outline::Weight;
 use crate::model::quantity;
 use crate::model::{Decision, Outcome};
 use crate::record::SectionRecord;
@@ -257,11 +258,13 @@ fn story(step: &Step<'_>) -> String {
 
 fn case_properties(step: &Step<'_>, words: &mut Words) -> Vec<Property> {
     let mut list = vec![
-        property("id", step.id()),
+        Property::new(words.get("id"), plain::line(step.id())),
         Property::new(words.get("outcome"), words.get(step.outcome().word())),
-        Property::new(words.get("weight"), words.get(super::view::weight_word(step.weight()))),
-        property("line", &step.line()),
+        Property::new(words.get("line"), plain::line(&step.line())),
     ];
+    if step.weight() != Weight::Required {
+        list.push(property("weight", super::view::weight_word(step.weight())));
+    }
     if !step.request().is_empty() {
         list.push(Property::new(words.get("request"), plain::line(step.request())));
     }

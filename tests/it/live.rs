@@ -114,6 +114,29 @@ fn a_terminal_shows_what_waits_with_its_value_and_limit_and_is_clean_at_the_end(
 }
 
 #[test]
+fn a_large_run_scrolls_by_only_what_did_not_pass() {
+    let record = records::many(300).record;
+    let section = &record.sections[0];
+    let steps = section.steps.iter().map(|s| s.outline.clone()).collect();
+    let mut events = vec![
+        event(1, EventKind::RunStarted { run: record.run.clone(), header: Box::new(record.header.clone()) }),
+        event(2, EventKind::Planned { section: section.outline.clone(), steps }),
+    ];
+    events.extend(section.steps.iter().zip(3..).map(|(step, seq)| {
+        let result = Box::new(step.result.clone().expect("a result"));
+        event(seq, EventKind::StepFinished { step: step.outline.id.clone(), result })
+    }));
+    let screen = Screen::default();
+    let mut console = Console::new(Box::new(screen.clone()), true, 80, true);
+    console.take(&events).expect("taken");
+    console.tick(at(400));
+    let text = screen.take();
+    assert_eq!(text.matches("✗ fail").count(), 3);
+    assert_eq!(text.matches("✓ pass").count(), 0);
+    assert!(text.contains("300/300, 3 not well"), "{text}");
+}
+
+#[test]
 fn json_lines_read_back_as_the_events_that_they_were() {
     let screen = Screen::default();
     JsonLines::new(Box::new(screen.clone())).take(&events()).expect("taken");

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use holdpoint::model::{Decision, Outcome};
 use holdpoint::report::{FORMATS, Options, ReportError, RunView, TemplateText, find, markdown, terminal};
+use unicode_width::UnicodeWidthStr;
 
 use crate::support::records::{self, Sample};
 
@@ -99,6 +100,19 @@ fn terminal_of_hostile_text() {
 #[test]
 fn terminal_of_a_held_run_says_how_to_go_on() {
     insta::assert_snapshot!(terminal::render(&view(&records::held()), 80, false));
+}
+
+#[test]
+fn tables_fit_a_narrow_terminal_wide_characters_included() {
+    for width in [60, 80, 120] {
+        let mut record = (*records::all_pass().record).clone();
+        record.sections[0].steps[0].outline.name = "健康检查端点在部署之后必须正常响应".repeat(4);
+        let text = terminal::render(&RunView::new(record, &records::all_pass().ruling), width, false);
+        let table = text.lines().take_while(|l| !l.is_empty());
+        for line in table {
+            assert!(line.width() <= usize::from(width), "{} of {width}: {line}", line.width());
+        }
+    }
 }
 
 #[test]
