@@ -266,10 +266,10 @@ fn case_properties(step: &Step<'_>, words: &mut Words) -> Vec<Property> {
         list.push(property("weight", super::view::weight_word(step.weight())));
     }
     if !step.request().is_empty() {
-        list.push(Property::new(words.get("request"), plain::line(step.request())));
+        list.push(Property::new(words.get("request"), words.get(step.request())));
     }
     for finding in step.findings() {
-        list.push(Property::new(words.get(&format!("measured.{}", finding.subject)), plain::line(&finding.observed)));
+        list.push(Property::new(words.get(&format!("measured.{}", finding.subject)), words.get(&finding.observed)));
         list.push(Property::new(words.get(&format!("limit.{}", finding.subject)), words.get(&finding.expected)));
         if let Some(value) = finding.value {
             list.push(property(&format!("value.{}", finding.subject), &value.to_string()));

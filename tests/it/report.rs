@@ -83,6 +83,11 @@ fn markdown_of_a_mixed_run() {
 }
 
 #[test]
+fn markdown_of_a_run_cut_short() {
+    insta::assert_snapshot!(write("markdown", &records::interrupted()));
+}
+
+#[test]
 fn markdown_of_hostile_text() {
     insta::assert_snapshot!(write("markdown", &records::hostile()));
 }
