@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::event::{Event, Sink, SinkError};
+use crate::report::json::Escaped;
 
 /// Writes each event as one line of JSON, as soon as it is recorded.
 pub struct JsonLines {
@@ -20,7 +21,7 @@ impl Sink for JsonLines {
     fn take(&mut self, events: &[Event]) -> Result<(), SinkError> {
         let mut text = Vec::new();
         for event in events {
-            serde_json::to_writer(&mut text, event).map_err(|e| SinkError(e.to_string()))?;
+            serde_json::to_writer(Escaped::new(&mut text), event).map_err(|e| SinkError(e.to_string()))?;
             text.push(b'\n');
         }
         self.out.write_all(&text).and_then(|()| self.out.flush()).map_err(|e| SinkError(e.to_string()))

@@ -4,16 +4,18 @@
 //! who, what, when and with what; `sections` hold their `steps` in the order of the checklist, actions last. Of a step
 //! `outcome` is the one that counts, `findings` the assertions of the look that decided, `measures` what that look
 //! measured, `looks` every look of a step that looks more than once. Numbers that JSON has no form for are `"NaN"`,
-//! `"+Inf"`, `"-Inf"`. Text is as it was measured, control characters escaped as JSON wants.
+//! `"+Inf"`, `"-Inf"`. Text is as it was measured; every control character
+//! is escaped, also those that JSON would let through.
 
 use std::io::Write;
 
-use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::Serialize;
+use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde_json::json;
 
 use super::view::{Counts, RunView, Step, machine_moment, part_word, skip_word, weight_word};
 use super::{Format, Options, ReportError};
+use crate::model::outline::Header;
 use crate::model::{Found, Measures};
 use crate::record::SectionRecord;
 
@@ -35,7 +37,7 @@ pub const FORMAT: Format = Format {
 /// When it cannot be written, or when a template was given.
 pub fn render(view: &RunView, options: &Options, out: &mut dyn Write) -> Result<(), ReportError> {
     options.without_template(FORMAT.name)?;
-    let mut out = std::io::BufWriter::new(out);
+    let mut out = Escaped::new(std::io::BufWriter::new(out));
     let mut serializer = serde_json::Serializer::pretty(&mut out);
     document(view, &mut serializer).map_err(std::io::Error::from)?;
     out.write_all(b"\n")?;
@@ -62,9 +64,55 @@ fn document<S: Serializer>(view: &RunView, serializer: S) -> Result<S::Ok, S::Er
             "record": { "events": record.head.seq, "digest": record.head.digest },
         }),
     )?;
-    map.serialize_entry("header", &record.header)?;
-    map.serialize_entry("sections", &Each(record.sections.iter(), |section| Section(section)))?;
+    map.serialize_entry("header", &masked(&record.header))?;
+    map.serialize_entry("sections", &Each(record.sections.iter(), Section))?;
     map.end()
+}
+
+/// Masks secrets once more: no report depends on what another part has masked already.
+fn masked(header: &Header) -> Header {
+    let mut header = header.clone();
+    for input in header.inputs.iter_mut().filter(|i| i.secret && i.value.is_some()) {
+        input.value = Some("***".into());
+    }
+    header
+}
+
+/// Escapes what JSON allows in text and a terminal acts on: DEL and the control characters U+0080 to U+009F.
+pub struct Escaped<W: Write> {
+    out: W,
+    lead: bool,
+}
+
+impl<W: Write> Escaped<W> {
+    /// Writes JSON to `out`.
+    pub fn new(out: W) -> Self {
+        Self { out, lead: false }
+    }
+}
+
+impl<W: Write> Write for Escaped<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if !self.lead && memchr::memchr2(0xc2, 0x7f, bytes).is_none() {
+            self.out.write_all(bytes)?;
+            return Ok(bytes.len());
+        }
+        let mut text = Vec::with_capacity(bytes.len() + 8);
+        for byte in bytes {
+            match (std::mem::take(&mut self.lead), byte) {
+                (true, 0x80..=0x9f) | (false, 0x7f) => text.extend(format!("\\u{byte:04x}").bytes()),
+                (true, _) => text.extend([0xc2, *byte]),
+                (false, 0xc2) => self.lead = true,
+                (false, _) => text.push(*byte),
+            }
+        }
+        self.out.write_all(&text)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Serialises an iterator as a list, one item after the other.

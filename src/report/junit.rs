@@ -6,14 +6,15 @@
 //! was not run or does not apply is `skipped`, with why. When the decision is red and no step says why (the run was cut
 //! short, nothing was selected), a case of its own does.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufWriter, Write};
 use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite, XmlString};
 
 use super::view::{RunView, Step};
 use super::{Format, Options, ReportError, plain};
+use crate::model::outline::Weight;
 use crate::model::quantity;
 use crate::model::{Decision, Outcome};
 use crate::record::SectionRecord;
@@ -27,19 +28,62 @@ pub const FORMAT: Format = Format {
     render,
 };
 
+/// How many cases are held in memory at once.
+const CHUNK: usize = 1_000;
+
 /// Writes the report.
+///
+/// quick-junit writes whole reports alone. So that memory does not grow with the run, the suites are written without
+/// their cases first, and the cases put in where each suite ends, a chunk at a time: `<` never stands in the text of
+/// such a document, so an end tag is found for certain.
 ///
 /// # Errors
 /// When it cannot be written, or when a template was given.
 pub fn render(view: &RunView, options: &Options, out: &mut dyn Write) -> Result<(), ReportError> {
     options.without_template(FORMAT.name)?;
     let mut out = BufWriter::new(out);
-    report(view).serialize(&mut out).map_err(std::io::Error::other)?;
+    let shell = text_of(&shell(view))?;
+    let mut pieces = shell.split(SUITE_END);
+    out.write_all(pieces.next().unwrap_or_default().as_bytes())?;
+    let mut sections = view.record().sections.iter();
+    for piece in pieces {
+        if let Some(section) = sections.next() {
+            cases(view, section, &mut out)?;
+        }
+        out.write_all(SUITE_END.as_bytes())?;
+        out.write_all(piece.as_bytes())?;
+    }
     out.flush()?;
     Ok(())
 }
 
-fn report(view: &RunView) -> Report {
+const SUITE_END: &str = "    </testsuite>";
+
+fn text_of(report: &Report) -> Result<String, ReportError> {
+    Ok(report.to_string().map_err(std::io::Error::other)?)
+}
+
+/// Writes the cases of a section, a chunk at a time.
+fn cases(view: &RunView, section: &SectionRecord, out: &mut impl Write) -> Result<(), ReportError> {
+    let mut names = HashSet::new();
+    let mut words = Words::of(view, section);
+    let mut steps = Step::all(section).peekable();
+    while steps.peek().is_some() {
+        let mut suite = TestSuite::new("");
+        suite.add_test_cases(steps.by_ref().take(CHUNK).map(|step| case(view, &step, &mut names, &mut words)));
+        let mut report = Report::unnamed();
+        report.add_test_suite(suite);
+        let text = text_of(&report)?;
+        let (start, end) = (text.find("        <testcase"), text.rfind(SUITE_END));
+        if let (Some(start), Some(end)) = (start, end) {
+            out.write_all(&text.as_bytes()[start..end])?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the report with its suites and their counts, without the cases of the sections.
+fn shell(view: &RunView) -> Report {
     let record = view.record();
     let mut report = Report::new(plain::line(&record.header.checklist.name));
     report.set_timestamp(record.started);
@@ -77,33 +121,79 @@ fn head_properties(view: &RunView) -> Vec<Property> {
 
 fn suite(view: &RunView, section: &SectionRecord) -> TestSuite {
     let mut suite = TestSuite::new(plain::line(&section.outline.name));
-    let mut names = HashSet::new();
     let mut micros = 0;
     for step in Step::all(section) {
         micros += step.result().map_or(0, |r| r.took_us);
-        suite.add_test_case(case(view, &step, &mut names));
+        suite.tests += 1;
+        match shown(view, &step) {
+            Shown::Passed => {}
+            Shown::Failure => suite.failures += 1,
+            Shown::Error => suite.errors += 1,
+            Shown::Skipped => suite.skipped += 1,
+        }
     }
-    suite.set_timestamp(section.steps.iter().filter_map(|s| s.result.as_ref()).map(|r| r.started).min().unwrap_or(
-        view.record().started,
-    ));
+    let first = section.steps.iter().filter_map(|s| s.result.as_ref()).map(|r| r.started).min();
+    suite.set_timestamp(first.unwrap_or(view.record().started));
     suite.set_time(Duration::from_micros(micros));
     suite
 }
 
-fn case<'a>(view: &RunView, step: &Step<'a>, names: &mut HashSet<&'a str>) -> TestCase {
+/// As what a step is shown.
+enum Shown {
+    Passed,
+    Failure,
+    Error,
+    Skipped,
+}
+
+fn shown(view: &RunView, step: &Step<'_>) -> Shown {
+    let against = view.counts_against(step);
+    match step.outcome() {
+        Outcome::Pending | Outcome::Skipped | Outcome::NotApplicable => Shown::Skipped,
+        Outcome::Error | Outcome::Inconclusive if against => Shown::Error,
+        Outcome::Fail | Outcome::Warn if against => Shown::Failure,
+        Outcome::Pass | Outcome::Warn | Outcome::Fail | Outcome::Error | Outcome::Inconclusive => Shown::Passed,
+    }
+}
+
+/// Words that many cases share, cleaned once: quick-junit cleans every text that it is given.
+struct Words {
+    class: XmlString,
+    plain: HashMap<String, XmlString>,
+}
+
+impl Words {
+    fn of(view: &RunView, section: &SectionRecord) -> Self {
+        let class = XmlString::new(format!("{}.{}", class(view), section.outline.id));
+        Self { class, plain: HashMap::new() }
+    }
+
+    fn get(&mut self, word: &str) -> XmlString {
+        if let Some(known) = self.plain.get(word) {
+            return known.clone();
+        }
+        let clean = XmlString::new(plain::line(word));
+        if self.plain.len() < CHUNK {
+            self.plain.insert(word.to_owned(), clean.clone());
+        }
+        clean
+    }
+}
+
+fn case<'a>(view: &RunView, step: &Step<'a>, names: &mut HashSet<&'a str>, words: &mut Words) -> TestCase {
     let name = plain::line(step.name());
     let unique = match names.insert(step.name()) {
         true => name,
         false => format!("{name} ({})", step.id()).into(),
     };
     let mut case = TestCase::new(unique, status(view, step));
-    case.set_classname(format!("{}.{}", class(view), step.section().outline.id));
+    case.set_classname(words.class.clone());
     if let Some(result) = step.result() {
         case.set_time(Duration::from_micros(result.took_us));
     }
-    case.add_properties(case_properties(step));
-    let quiet = matches!(step.outcome(), Outcome::Pass | Outcome::Skipped | Outcome::NotApplicable);
-    if !quiet && !view.counts_against(step) {
+    case.add_properties(case_properties(step, words));
+    let told = matches!(step.outcome(), Outcome::Pass | Outcome::Skipped | Outcome::NotApplicable);
+    if !told && !view.counts_against(step) {
         case.set_system_out(plain::lines(&story(step)));
     }
     case
@@ -118,19 +208,13 @@ fn class(view: &RunView) -> String {
 }
 
 fn status(view: &RunView, step: &Step<'_>) -> TestCaseStatus {
-    let outcome = step.outcome();
-    let mut status = match outcome {
-        _ if view.counts_against(step) => TestCaseStatus::non_success(match outcome {
-            Outcome::Error | Outcome::Inconclusive => NonSuccessKind::Error,
-            Outcome::Pass | Outcome::Warn | Outcome::Fail => NonSuccessKind::Failure,
-            Outcome::Pending | Outcome::Skipped | Outcome::NotApplicable => NonSuccessKind::Failure,
-        }),
-        Outcome::Pending | Outcome::Skipped | Outcome::NotApplicable => TestCaseStatus::skipped(),
-        Outcome::Pass | Outcome::Warn | Outcome::Fail | Outcome::Error | Outcome::Inconclusive => {
-            return TestCaseStatus::success();
-        }
+    let mut status = match shown(view, step) {
+        Shown::Passed => return TestCaseStatus::success(),
+        Shown::Skipped => TestCaseStatus::skipped(),
+        Shown::Failure => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        Shown::Error => TestCaseStatus::non_success(NonSuccessKind::Error),
     };
-    status.set_message(plain::line(&message(step))).set_type(outcome.word());
+    status.set_message(plain::line(&message(step))).set_type(step.outcome().word());
     if view.counts_against(step) {
         status.set_description(plain::lines(&story(step)));
     }
@@ -172,19 +256,21 @@ fn story(step: &Step<'_>) -> String {
     told.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
 }
 
-fn case_properties(step: &Step<'_>) -> Vec<Property> {
+fn case_properties(step: &Step<'_>, words: &mut Words) -> Vec<Property> {
     let mut list = vec![
-        property("id", step.id()),
-        property("outcome", step.outcome().word()),
-        property("weight", super::view::weight_word(step.weight())),
-        property("line", &step.line()),
+        Property::new(words.get("id"), plain::line(step.id())),
+        Property::new(words.get("outcome"), words.get(step.outcome().word())),
+        Property::new(words.get("line"), plain::line(&step.line())),
     ];
+    if step.weight() != Weight::Required {
+        list.push(property("weight", super::view::weight_word(step.weight())));
+    }
     if !step.request().is_empty() {
-        list.push(property("request", step.request()));
+        list.push(Property::new(words.get("request"), words.get(step.request())));
     }
     for finding in step.findings() {
-        list.push(property(&format!("measured.{}", finding.subject), &finding.observed));
-        list.push(property(&format!("limit.{}", finding.subject), &finding.expected));
+        list.push(Property::new(words.get(&format!("measured.{}", finding.subject)), words.get(&finding.observed)));
+        list.push(Property::new(words.get(&format!("limit.{}", finding.subject)), words.get(&finding.expected)));
         if let Some(value) = finding.value {
             list.push(property(&format!("value.{}", finding.subject), &value.to_string()));
         }

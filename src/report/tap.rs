@@ -11,13 +11,8 @@ use crate::model::{Decision, Outcome};
 use crate::record::SectionRecord;
 
 /// TAP as a report format.
-pub const FORMAT: Format = Format {
-    name: "tap",
-    doc: "TAP 14, one line a step",
-    media: "text/x-tap",
-    extension: "tap",
-    render,
-};
+pub const FORMAT: Format =
+    Format { name: "tap", doc: "TAP 14, one line a step", media: "text/x-tap", extension: "tap", render };
 
 /// Writes the report.
 ///

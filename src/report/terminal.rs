@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets};
 
 use super::ink::{self, Ink, Tone};
 use super::plain;
@@ -20,7 +20,7 @@ const SHOWN: usize = 240;
 /// How many steps are told in detail; the reports tell all.
 const DETAILED: usize = 50;
 
-/// How much of an excerpt is shown.
+/// How many characters of a value or an excerpt the details show.
 const EXCERPT: usize = 2_000;
 
 /// Writes the report for a terminal of so many columns.
@@ -47,7 +47,7 @@ fn section_part(section: &SectionRecord, width: u16, ink: Ink, brief: bool, out:
         table.add_row(row(&step, ink));
     }
     if !table.is_empty() {
-        fit(&mut table, width);
+        fit(&mut table);
         for line in table.lines() {
             let _ = writeln!(out, " {}", line.trim_end());
         }
@@ -69,18 +69,13 @@ fn new_table(width: u16, ink: Ink) -> Table {
     table
 }
 
-/// Gives the outcome and the time what they need and shares the rest between the step and what was found.
-fn fit(table: &mut Table, width: u16) {
-    let rest = width.saturating_sub(16 + 8 + 3);
-    let constraints = [
-        ColumnConstraint::ContentWidth,
-        ColumnConstraint::UpperBoundary(Width::Fixed(rest / 2)),
-        ColumnConstraint::UpperBoundary(Width::Fixed(rest - rest / 2)),
-        ColumnConstraint::ContentWidth,
-    ];
-    table.set_constraints(constraints);
-    if let Some(time) = table.column_mut(3) {
-        time.set_cell_alignment(CellAlignment::Right);
+/// Gives the outcome and the time what they need; the step and what was found share the rest.
+fn fit(table: &mut Table) {
+    for (index, alignment) in [(0, CellAlignment::Left), (3, CellAlignment::Right)] {
+        if let Some(column) = table.column_mut(index) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+            column.set_cell_alignment(alignment);
+        }
     }
 }
 
@@ -157,8 +152,7 @@ fn facts(step: &Step<'_>) -> Vec<(&'static str, String)> {
     ];
     facts.extend(step.notes().iter().map(|n| ("note", n.text.clone())));
     for excerpt in step.evidence() {
-        let text = plain::cut(&excerpt.text, EXCERPT);
-        facts.push(("evidence", format!("{}:\n{text}", excerpt.title)));
+        facts.push(("evidence", format!("{}:\n{}", excerpt.title, excerpt.text)));
         if excerpt.left_out > 0 {
             facts.push(("", format!("({} left out)", quantity::bytes(excerpt.left_out as f64))));
         }
@@ -168,7 +162,8 @@ fn facts(step: &Step<'_>) -> Vec<(&'static str, String)> {
 }
 
 fn fact(name: &str, value: &str, ink: Ink, out: &mut String) {
-    let value = plain::lines(value);
+    let value = plain::cut(value, EXCERPT);
+    let value = plain::lines(&value);
     let mut lines = value.trim_end().split('\n');
     let label = ink.paint(Tone::Dim, &format!("{name:<9}"));
     let _ = writeln!(out, "  {label} {}", lines.next().unwrap_or_default());
@@ -186,7 +181,7 @@ fn decision(view: &RunView, ink: Ink, out: &mut String) {
     }
     let took = view.head().took;
     let took = if took.is_empty() { String::new() } else { format!(", took {took}") };
-    let _ = writeln!(out, "{}{took}, run {}", view.counts().words(), view.record().run);
+    let _ = writeln!(out, "{}\nrun {}{took}", view.counts().words(), view.record().run);
 }
 
 fn next(view: &RunView, ink: Ink, out: &mut String) {

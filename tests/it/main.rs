@@ -3,4 +3,6 @@
 mod demo;
 mod probe_exec;
 mod secrets;
+mod live;
+mod report;
 mod support;

@@ -32,7 +32,14 @@ pub(super) fn text(text: &str) -> String {
 /// Finds the character that would make a block of the line: a heading, a quote, a list, a rule.
 fn block_mark(text: &str) -> Option<usize> {
     let first = text.chars().next()?;
-    if matches!(first, '#' | '>' | '-' | '+' | '=' | ':') {
+    let run = text.chars().take_while(|c| *c == first).count();
+    let apart = text[run * first.len_utf8()..].chars().next().is_none_or(|c| c == ' ');
+    let marks = match first {
+        '>' => true,
+        '#' | '-' | '+' | '=' => apart,
+        _ => false,
+    };
+    if marks {
         return Some(0);
     }
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -109,6 +116,9 @@ mod tests {
         assert_eq!(text("snake_case_name and _emphasis_"), r"snake_case_name and \_emphasis\_");
         assert_eq!(text("| a | b |\n| - |"), r"\| a \| b \| \| - \|");
         assert_eq!(text("# title"), r"\# title");
+        assert_eq!(text("- item"), r"\- item");
+        assert_eq!(text("---"), r"\---");
+        assert_eq!(text("--set #proxy"), "--set #proxy");
         assert_eq!(text("12. item"), r"12\. item");
         assert_eq!(text("1.27.2"), "1.27.2");
         assert_eq!(text("![x](http://e)<script>&lt;"), r"\!\[x\](http://e)\<script>\&lt;");

@@ -157,7 +157,9 @@ fn warnings(step: &Step<'_>) -> Value {
 
 fn evidence(step: &Step<'_>) -> Value {
     let items = step.evidence().iter();
-    items.map(|e| minijinja::context! { title => e.title.as_str(), text => e.text.as_str(), left_out => e.left_out }).collect()
+    items
+        .map(|e| minijinja::context! { title => e.title.as_str(), text => e.text.as_str(), left_out => e.left_out })
+        .collect()
 }
 
 fn mark(outcome: Outcome) -> &'static str {

@@ -10,7 +10,9 @@ pub(super) fn words(outline: &StepOutline) -> String {
 
 fn expectation(expectation: &Expectation) -> String {
     match expectation {
-        Expectation::Measure { name, matcher, .. } if name.name() == "value" && name.key().is_none() => words_of(matcher),
+        Expectation::Measure { name, matcher, .. } if name.name() == "value" && name.key().is_none() => {
+            words_of(matcher)
+        }
         Expectation::Measure { name, matcher, .. } => format!("{name} {}", words_of(matcher)),
         Expectation::That { expression, .. } => expression.clone(),
         Expectation::All(list) => joined(list, expectation_in_list, ", "),
@@ -64,4 +66,33 @@ fn literal(literal: &Literal) -> String {
 
 fn joined<T>(list: &[T], word: fn(&T) -> String, between: &str) -> String {
     list.iter().map(word).collect::<Vec<_>>().join(between)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Kind, MeasureName, Op, Origin, Quantity};
+
+    fn measure(name: MeasureName, matcher: Matcher) -> Expectation {
+        let origin = Origin { file: "a.yaml".into(), line: 1, column: 1 };
+        Expectation::Measure { name, kind: Kind::Quantity, matcher, origin }
+    }
+
+    #[test]
+    fn expectations_read_like_the_checklist() {
+        let limit = Quantity::parse("500ms").expect("a quantity");
+        let latency = measure(MeasureName::plain("latency"), Matcher::Compare(Op::Less, limit));
+        let value =
+            measure(MeasureName::plain("value"), Matcher::Between(Quantity::number(1.0), Quantity::number(2.0)));
+        let status = measure(
+            MeasureName::plain("status"),
+            Matcher::OneOf(vec![Matcher::StatusClass(2), Matcher::Equals(Literal::Quantity(Quantity::number(304.0)))]),
+        );
+        let any = Expectation::Any(vec![value.clone(), status]);
+        assert_eq!(expectation(&value), "between 1 and 2");
+        assert_eq!(
+            expectation(&Expectation::All(vec![latency, any])),
+            "latency < 500ms, (between 1 and 2 or status one of 2xx, 304)"
+        );
+    }
 }

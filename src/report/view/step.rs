@@ -173,12 +173,10 @@ impl<'a> Step<'a> {
         self.result().map(|r| r.took_us as f64 / 1e6)
     }
 
-    /// Returns how long it took, in words; empty when it never ended or never ran.
+    /// Returns how long it took, in words; empty when it never ended, never ran, or waited for a person.
     pub fn took(&self) -> String {
-        match (self.skip(), self.seconds()) {
-            (None, Some(seconds)) => quantity::seconds(seconds),
-            (_, _) => String::new(),
-        }
+        let ran = self.result().filter(|r| !matches!(r.outcome, Outcome::Pending | Outcome::Skipped));
+        ran.map(|r| quantity::seconds(r.took_us as f64 / 1e6)).unwrap_or_default()
     }
 
     /// Returns one line that says why; empty for a plain pass.

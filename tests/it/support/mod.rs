@@ -2,3 +2,4 @@
 
 pub(crate) mod env;
 pub mod records;
+pub(crate) mod records;

@@ -16,14 +16,14 @@ use holdpoint::record::{Head, RunRecord, SectionRecord, StepRecord};
 use holdpoint::signoff::Ruling;
 
 /// A record, the ruling on it, and a name for messages.
-pub struct Sample {
-    pub name: &'static str,
-    pub record: Arc<RunRecord>,
-    pub ruling: Ruling,
+pub(crate) struct Sample {
+    pub(crate) name: &'static str,
+    pub(crate) record: Arc<RunRecord>,
+    pub(crate) ruling: Ruling,
 }
 
 /// Every kind of run.
-pub fn all() -> Vec<Sample> {
+pub(crate) fn all() -> Vec<Sample> {
     vec![
         all_pass(),
         mixed(),
@@ -39,17 +39,14 @@ pub fn all() -> Vec<Sample> {
     ]
 }
 
-pub fn all_pass() -> Sample {
+pub(crate) fn all_pass() -> Sample {
     let steps = vec![passed("Health endpoint responds", "status", "200"), passed("Latency is low", "latency", "12ms")];
     sample("all_pass", Decision::Go, &[], vec![section("Smoke", steps)])
 }
 
-pub fn mixed() -> Sample {
-    let mut record = run(vec![
-        section("Canary health check", canary()),
-        section("After the rollout", after()),
-        actions(),
-    ]);
+pub(crate) fn mixed() -> Sample {
+    let mut record =
+        run(vec![section("Canary health check", canary()), section("After the rollout", after()), actions()]);
     let header = &mut record.header;
     header.checklist.description = Some("Promote the canary image to production.".into());
     header.checklist.risk = Some("medium".into());
@@ -60,7 +57,11 @@ pub fn mixed() -> Sample {
         Role { role: "sre".into(), needs: 2, members: vec![] },
     ];
     header.appendix = vec![
-        Appendix { title: "Rollback by hand".into(), text: Some("1. `kubectl rollout undo`\n2. Scale.".into()), table: None },
+        Appendix {
+            title: "Rollback by hand".into(),
+            text: Some("1. `kubectl rollout undo`\n2. Scale.".into()),
+            table: None,
+        },
         Appendix {
             title: "Contacts".into(),
             text: None,
@@ -116,7 +117,11 @@ fn after() -> Vec<StepRecord> {
     look.observation.request = "histogram_quantile(0.95,\n  sum by (le) (rate(x_bucket[5m])))".into();
     look.observation.through = Some("prometheus at http://localhost:9090 (3.5.0)".into());
     look.observation.notes.push(Note::info("the query took 12ms"));
-    look.observation.evidence.push(Evidence { title: "series".into(), text: "```\n{} 0.812\n```".into(), left_out: 12 });
+    look.observation.evidence.push(Evidence {
+        title: "series".into(),
+        text: "```\n{} 0.812\n```".into(),
+        left_out: 12,
+    });
     slow.looks = (1..=3).map(|n| Look { n, ..look_of(&mut slow.clone()).clone() }).collect();
     if let Some(result) = &mut slow.result {
         result.looks = 3;
@@ -149,15 +154,16 @@ fn actions() -> SectionRecord {
     section
 }
 
-pub fn waived() -> Sample {
-    let failed = judged("Known failure", Outcome::Fail, vec![finding("value", "< 5", "7", Outcome::Fail)], "value is 7");
+pub(crate) fn waived() -> Sample {
+    let failed =
+        judged("Known failure", Outcome::Fail, vec![finding("value", "< 5", "7", Outcome::Fail)], "value is 7");
     let mut optional = failed.clone();
     optional.outline.id = StepId::new("optional-failure");
     optional.outline.weight = Weight::Optional;
     sample("waived", Decision::Go, &["known-failure is waived"], vec![section("Checks", vec![failed, optional])])
 }
 
-pub fn error() -> Sample {
+pub(crate) fn error() -> Sample {
     let mut step = step("Alerts are quiet", "promql");
     let observation = Observation::new("ALERTS", Found::could_not_look("connection refused by 127.0.0.1:9090"));
     let verdict = Verdict::of(Outcome::Error, "connection refused by 127.0.0.1:9090");
@@ -165,18 +171,28 @@ pub fn error() -> Sample {
         look: Some(Box::new(Look { n: 1, at: at(1), took_us: 900, attempts: 3, observation, verdict })),
         ..result(Outcome::Error, "could not look: connection refused by 127.0.0.1:9090")
     });
-    sample("error", Decision::Undecided, &["Alerts are quiet could not be looked at"], vec![section("Checks", vec![step])])
+    sample(
+        "error",
+        Decision::Undecided,
+        &["Alerts are quiet could not be looked at"],
+        vec![section("Checks", vec![step])],
+    )
 }
 
-pub fn interrupted() -> Sample {
-    let mut record = run(vec![section("Soak", vec![passed("First look", "status", "200"), step("Day-long look", "http")])]);
+pub(crate) fn interrupted() -> Sample {
+    let mut record =
+        run(vec![section("Soak", vec![passed("First look", "status", "200"), step("Day-long look", "http")])]);
     record.interrupted = Some("SIGINT".into());
     record.finished = None;
     record.took_ms = None;
-    Sample { name: "interrupted", record: record.into(), ruling: ruling(Decision::Undecided, &["interrupted by SIGINT"]) }
+    Sample {
+        name: "interrupted",
+        record: record.into(),
+        ruling: ruling(Decision::Undecided, &["interrupted by SIGINT"]),
+    }
 }
 
-pub fn held() -> Sample {
+pub(crate) fn held() -> Sample {
     let mut manual = step("Release notes are published", "manual");
     let found = Found::Waiting { instruction: "Publish the notes and paste the link.".into() };
     let verdict = Verdict::of(Outcome::Pending, "waits for an answer");
@@ -191,18 +207,18 @@ pub fn held() -> Sample {
     sample("held", Decision::Held, &["2 steps wait"], vec![section("Promotion", vec![manual, change])])
 }
 
-pub fn strict_warning() -> Sample {
+pub(crate) fn strict_warning() -> Sample {
     let warned = judged("Soft limit", Outcome::Warn, vec![finding("value", "< 5", "6", Outcome::Warn)], "value is 6");
     let mut record = run(vec![section("Checks", vec![warned])]);
     record.header.strict = true;
     Sample { name: "strict_warning", record: record.into(), ruling: ruling(Decision::NoGo, &["Soft limit warned"]) }
 }
 
-pub fn empty() -> Sample {
+pub(crate) fn empty() -> Sample {
     sample("empty", Decision::Undecided, &[], vec![])
 }
 
-pub fn none_selected() -> Sample {
+pub(crate) fn none_selected() -> Sample {
     let mut steps = vec![step("One", "http"), step("Two", "http")];
     for step in &mut steps {
         step.result = Some(StepResult { skip: Some(Skip::NotSelected), ..result(Outcome::Skipped, "not selected") });
@@ -211,15 +227,10 @@ pub fn none_selected() -> Sample {
 }
 
 /// Names and values that would like to be Markdown, XML, YAML and commands to a terminal.
-pub const HOSTILE: &str = "\u{1b}[31m\u{7}| `x` <script>alert(1)</script> ]]> &amp; **b** [l](javascript:x)\n# h\r\n- [x] \u{202e}done\u{9b}2J \u{fffe}\0";
+pub(crate) const HOSTILE: &str = "\u{1b}[31m\u{7}| `x` <script>alert(1)</script> ]]> &amp; **b** [l](javascript:x)\n# h\r\n- [x] \u{202e}done\u{9b}2J \u{fffe}\0";
 
-pub fn hostile() -> Sample {
-    let mut failed = judged(
-        HOSTILE,
-        Outcome::Fail,
-        vec![finding(HOSTILE, HOSTILE, HOSTILE, Outcome::Fail)],
-        HOSTILE,
-    );
+pub(crate) fn hostile() -> Sample {
+    let mut failed = judged(HOSTILE, Outcome::Fail, vec![finding(HOSTILE, HOSTILE, HOSTILE, Outcome::Fail)], HOSTILE);
     failed.outline.guidance.runbook = Some("javascript:alert(1)".into());
     failed.outline.guidance.why = Some(HOSTILE.into());
     let look = look_of(&mut failed);
@@ -234,12 +245,17 @@ pub fn hostile() -> Sample {
     header.checklist.name = HOSTILE.into();
     header.checklist.service = Some(HOSTILE.into());
     header.user = HOSTILE.into();
-    header.inputs.push(InputShown { name: "x".into(), value: Some(HOSTILE.into()), secret: false, from: "--set".into() });
+    header.inputs.push(InputShown {
+        name: "x".into(),
+        value: Some(HOSTILE.into()),
+        secret: false,
+        from: "--set".into(),
+    });
     Sample { name: "hostile", record: record.into(), ruling: ruling(Decision::NoGo, &[HOSTILE, HOSTILE]) }
 }
 
 /// So many steps, every hundredth of which failed.
-pub fn many(steps: usize) -> Sample {
+pub(crate) fn many(steps: usize) -> Sample {
     let make = |n: usize| match n % 100 {
         99 => {
             let findings = vec![finding("status", "200", "503", Outcome::Fail)];
@@ -273,7 +289,12 @@ fn run(sections: Vec<SectionRecord>) -> RunRecord {
             },
             inputs: vec![
                 InputShown { name: "version".into(), value: Some("1.4.0".into()), secret: false, from: "--set".into() },
-                InputShown { name: "token".into(), value: Some("***".into()), secret: true, from: "env ZAI_TOKEN".into() },
+                InputShown {
+                    name: "token".into(),
+                    value: Some("***".into()),
+                    secret: true,
+                    from: "env ZAI_TOKEN".into(),
+                },
                 InputShown { name: "note".into(), value: None, secret: false, from: "".into() },
             ],
             host: "ci-7".into(),
@@ -294,11 +315,11 @@ fn run(sections: Vec<SectionRecord>) -> RunRecord {
 }
 
 /// The moment so many seconds into a sample run.
-pub fn at(seconds: i64) -> DateTime<Utc> {
+pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_772_366_400, 0).unwrap_or_default() + TimeDelta::seconds(seconds)
 }
 
-pub fn section(name: &str, mut steps: Vec<StepRecord>) -> SectionRecord {
+pub(crate) fn section(name: &str, mut steps: Vec<StepRecord>) -> SectionRecord {
     let id = SectionId::new(holdpoint::model::id::kebab(name));
     for step in &mut steps {
         step.outline.section = id.clone();
@@ -311,7 +332,7 @@ fn origin(line: u32) -> Origin {
     Origin { file: "promotion.yaml".into(), line, column: 5 }
 }
 
-pub fn step(name: &str, probe: &str) -> StepRecord {
+pub(crate) fn step(name: &str, probe: &str) -> StepRecord {
     StepRecord {
         outline: StepOutline {
             id: StepId::new(holdpoint::model::id::kebab(name)),
@@ -347,7 +368,7 @@ fn result(outcome: Outcome, reason: &str) -> StepResult {
     }
 }
 
-pub fn finding(subject: &str, expected: &str, observed: &str, outcome: Outcome) -> Finding {
+pub(crate) fn finding(subject: &str, expected: &str, observed: &str, outcome: Outcome) -> Finding {
     Finding {
         subject: subject.into(),
         expected: expected.into(),
