@@ -3,6 +3,8 @@
 //! A kind declares its form ([`Shape`]), its measures and its manual page; `compile` turns what was written into a
 //! [`Probe`], which looks and returns measures, or says that it could not. A probe never decides.
 
+pub mod promql;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use crate::template::Scope;
 use crate::yaml::Node;
 
 /// Every kind of probe, in the order of the manual.
-pub const KINDS: &[&ProbeKind] = &[];
+pub const KINDS: &[&ProbeKind] = &[&promql::KIND];
 
 /// Looks a kind up by its name.
 pub fn find(name: &str) -> Option<&'static ProbeKind> {
@@ -152,6 +154,11 @@ pub trait Probe: Send + Sync {
     /// Returns what the probe itself asserts: a comparison taken out of a PromQL query.
     fn implied(&self) -> Option<Expectation> {
         None
+    }
+
+    /// Tells whether one series that holds is enough, instead of every one.
+    fn series_any(&self) -> bool {
+        false
     }
 
     /// Tells what it means when a look takes too long: `true` when that is a failure of the service looked at,
