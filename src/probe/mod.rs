@@ -110,6 +110,11 @@ impl Wants {
         self.names.insert(name);
     }
 
+    /// Tells whether no measure is used: everything that comes without effort is taken then.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// Tells whether a measure is used at all, with or without keys.
     pub fn any(&self, name: &str) -> bool {
         self.names.iter().any(|n| n.name() == name)

@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -32,11 +32,17 @@ struct Compiled {
 
 /// Compiles `promql:` with a source at `url` and the input `variant: canary`, `limit: 5`.
 fn compile(url: &str, promql: &str, wants: &[&str]) -> Compiled {
+    let declared = if url.is_empty() { "{}".to_owned() } else { format!("{{ prometheus: {{ url: \"{url}\" }} }}") };
+    compile_with(&declared, promql, wants)
+}
+
+/// Compiles `promql:` with these `sources:`.
+fn compile_with(declared: &str, promql: &str, wants: &[&str]) -> Compiled {
     let inputs = serde_json::json!({ "inputs": { "variant": "canary", "limit": 5 } });
     let serde_json::Value::Object(roots) = inputs else { panic!("a map") };
     let scope = Scope::new(roots);
     let indented = promql.replace('\n', "\n  ");
-    let text = format!("sources: {{ prometheus: {{ url: \"{url}\" }} }}\npromql: {indented}\n");
+    let text = format!("sources: {declared}\npromql: {indented}\n");
     let mut map = SourceMap::new();
     let file = map.add("checklist.yaml", text);
     let mut diagnostics = Diagnostics::new();
@@ -49,10 +55,7 @@ fn compile(url: &str, promql: &str, wants: &[&str]) -> Compiled {
         shape::check(declared, &source::SHAPE, &mut diagnostics) && shape::check(node, &KIND.shape, &mut diagnostics);
     assert!(fits, "{diagnostics:?}");
     let mut reading = Reading::new(&map, &mut diagnostics, &scope);
-    let sources = match url.is_empty() {
-        true => Sources::default(),
-        false => Sources::compile(&mut reading, declared),
-    };
+    let sources = Sources::compile(&mut reading, declared);
     let timeout = Duration::from_secs(10);
     let mut compiling =
         Compiling { reading: &mut reading, wants: &wanted, sources: &sources, source: None, timeout, ignore: &[] };
@@ -63,16 +66,19 @@ fn compile(url: &str, promql: &str, wants: &[&str]) -> Compiled {
 }
 
 async fn observe(url: &str, promql: &str, wants: &[&str]) -> Observation {
-    let compiled = compile(url, promql, wants);
+    look(compile(url, promql, wants), Duration::from_secs(10)).await
+}
+
+async fn look(compiled: Compiled, timeout: Duration) -> Observation {
     let world = World::real();
     let look = Look {
         world: &world,
         scope: &compiled.scope,
         sources: &compiled.sources,
-        timeout: Duration::from_secs(10),
+        timeout,
         run_started: DateTime::UNIX_EPOCH,
     };
-    let probe = compiled.probe.unwrap_or_else(|| panic!("{promql}: {:?}", compiled.said));
+    let probe = compiled.probe.unwrap_or_else(|| panic!("{:?}", compiled.said));
     probe.observe(&look).await
 }
 
@@ -282,6 +288,7 @@ fn mistakes_are_found_before_anything_runs() {
 struct Fake {
     url: String,
     over: Arc<AtomicBool>,
+    seen: Arc<Mutex<String>>,
 }
 
 impl Fake {
@@ -289,7 +296,8 @@ impl Fake {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let over = Arc::new(AtomicBool::new(false));
-        let (stop, answer) = (Arc::clone(&over), answer.to_owned());
+        let requests = Arc::new(Mutex::new(String::new()));
+        let (stop, answer, log) = (Arc::clone(&over), answer.to_owned(), Arc::clone(&requests));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if stop.load(Ordering::SeqCst) {
@@ -304,10 +312,15 @@ impl Fake {
                         Ok(n) => seen.extend_from_slice(&block[..n]),
                     }
                 }
+                log.lock().expect("a log").push_str(&String::from_utf8_lossy(&seen));
+                if answer.is_empty() {
+                    // Says nothing until the other side gives up.
+                    let _ = stream.read(&mut block);
+                }
                 let _ = stream.write_all(answer.as_bytes());
             }
         });
-        Self { url: format!("http://{address}"), over }
+        Self { url: format!("http://{address}"), over, seen: requests }
     }
 }
 
@@ -386,4 +399,43 @@ async fn warnings_and_infos_of_the_server_become_notes() {
     let notes = observe(&fake.url, "up", &[]).await.notes;
     let texts: Vec<_> = notes.iter().map(|n| n.text.as_str()).collect();
     assert_eq!(texts, ["partial answer", "metric might not be a counter"]);
+}
+
+#[tokio::test]
+async fn credentials_are_sent_and_not_shown() {
+    let body = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"2"]}}"#;
+    let fake = Fake::start(&answer("200 OK", "application/json", body));
+    for (auth, header) in [
+        ("bearer: \"t-{{ inputs.limit }}\"", "authorization: bearer t-5"),
+        ("basic: { user: u, password: p }", "authorization: basic dtpw"),
+        ("headers: { X-Scope-OrgID: team }", "x-scope-orgid: team"),
+    ] {
+        let declared = format!("{{ prometheus: {{ url: \"{}\", {auth} }} }}", fake.url);
+        let seen = look(compile_with(&declared, "up", &[]), Duration::from_secs(10)).await;
+        assert!(matches!(seen.found, Found::Measures(_)), "{seen:?}");
+        let requests = std::mem::take(&mut *fake.seen.lock().expect("a log")).to_ascii_lowercase();
+        assert!(requests.contains(header), "{requests}");
+        assert!(requests.contains("post /api/v1/query http") && requests.contains("query=up&timeout="), "{requests}");
+        assert!(!format!("{seen:?}").contains("t-5"), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn silence_ends_with_the_time_of_the_look() {
+    let fake = Fake::start("");
+    let began = std::time::Instant::now();
+    let seen = look(compile(&fake.url, "up", &[]), Duration::from_millis(200)).await;
+    assert!(matches!(seen.found, Found::CouldNotLook { retry: true, .. }), "{seen:?}");
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn only_what_is_wanted_of_a_range_is_taken() {
+    let body =
+        r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"2"],[2,"3"]]}]}}"#;
+    let fake = Fake::start(&answer("200 OK", "application/json", body));
+    let m = measures(&fake.url, "{ query: x, range: { last: 1m, step: 1s } }", &["max"]).await;
+    let names: Vec<String> = m.iter().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(names, ["value", "age", "max", "series"]);
+    assert_eq!(words(&m, "max"), "3");
 }

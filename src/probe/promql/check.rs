@@ -59,7 +59,7 @@ fn holes(source: &str) -> Vec<Range<usize>> {
 /// Makes a number, a word or a duration. A number comes first: it alone lets a comparison be taken apart.
 fn stand_in(kind: usize, length: usize) -> String {
     match kind {
-        0 => "1".repeat(length),
+        0 => format!("{}1", "0".repeat(length.saturating_sub(1))),
         1 => "x".repeat(length),
         _ => format!("{}1s", "0".repeat(length.saturating_sub(2))),
     }

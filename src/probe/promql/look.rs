@@ -73,7 +73,7 @@ impl Probe for Promql {
         };
         let mut observation = Observation::new(query.as_str(), Found::Measures(Measures::new()));
         // A variable may have made it invalid; the place is of no use any more.
-        if let Err(error) = promql::parse(&query) {
+        if let (false, Err(error)) = (self.query.is_literal(), promql::parse(&query)) {
             observation.found = Found::refused(format!("the query is not valid: {error}"));
             return observation;
         }
@@ -128,7 +128,9 @@ impl Promql {
                 measures.plain("value", Value::Number(value));
                 measures.plain("series", Value::Number(1.0));
                 self.labels(&[], &mut measures);
-                measures.plain("age", Value::NoData("a number without series has no age".into()));
+                if self.wants.any("age") {
+                    measures.plain("age", Value::NoData("a number without series has no age".into()));
+                }
             }
             Data::Vector(points) => {
                 self.vector(endpoint, query, when, points, &mut measures).await;
@@ -178,7 +180,9 @@ impl Promql {
         measures.plain("value", value);
         measures.plain("series", Value::Number(count as f64));
         self.labels(&samples, measures);
-        measures.plain("age", age);
+        if let Some(age) = age {
+            measures.plain("age", age);
+        }
     }
 
     async fn matrix(
@@ -190,17 +194,19 @@ impl Promql {
         notes: &mut Vec<Note>,
         measures: &mut Measures,
     ) {
+        let wanted = |name: &&str| self.wants.is_empty() || self.wants.any(name);
+        let names: Vec<&'static str> = range::NAMES.iter().copied().filter(wanted).collect();
         let numbers = rows.iter().flat_map(|r| &r.samples).filter(|(_, v)| !v.is_nan()).count();
         let all = rows.iter().map(|r| r.samples.len()).sum::<usize>();
         if numbers == 0 {
             let why = empty::explain(endpoint, query, When::At(now), all > 0).await;
             measures.plain("value", Value::NoData(why.clone()));
-            for name in range::NAMES.iter().chain(&["age"]) {
+            for name in names.iter().chain(&["age"]) {
                 measures.plain(name, Value::NoData(why.clone()));
             }
         } else {
             let points = self.span.map_or(0, Span::points);
-            range::measure(rows, points, now.timestamp_millis() as f64 / 1000.0, measures);
+            range::measure(rows, &names, points, now.timestamp_millis() as f64 / 1000.0, measures);
             if numbers < all {
                 notes.push(Note::warning(format!("{} of {all} samples are NaN and are left out", all - numbers)));
             }
@@ -212,7 +218,11 @@ impl Promql {
 
     /// Gives the values of each label that is asked about.
     fn labels(&self, samples: &[Sample], measures: &mut Measures) {
-        for name in self.wants.keys("labels") {
+        let mut names: BTreeSet<&str> = self.wants.keys("labels").into_iter().collect();
+        if self.wants.whole("labels") {
+            names.extend(samples.iter().flat_map(|s| s.labels.keys()).map(String::as_str));
+        }
+        for name in names {
             let values: BTreeSet<&String> = samples.iter().filter_map(|s| s.labels.get(name)).collect();
             let value = match (values.is_empty(), samples.is_empty()) {
                 (false, _) => Value::Set(values.into_iter().cloned().collect()),
@@ -224,10 +234,14 @@ impl Promql {
     }
 
     /// Asks how old the samples are, if anybody wants to know.
-    async fn age(&self, endpoint: &Endpoint<'_>, query: &str, when: When, points: &[Point]) -> Value {
-        if !self.wants.any("age") {
-            return Value::NoData("not asked for".into());
+    async fn age(&self, endpoint: &Endpoint<'_>, query: &str, when: When, points: &[Point]) -> Option<Value> {
+        match self.wants.any("age") {
+            true => Some(self.age_of(endpoint, query, when, points).await),
+            false => None,
         }
+    }
+
+    async fn age_of(&self, endpoint: &Endpoint<'_>, query: &str, when: When, points: &[Point]) -> Value {
         let selector = promql::parse(query).is_ok_and(|q| q.is_selector());
         if !selector {
             return Value::NoData(

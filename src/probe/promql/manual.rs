@@ -32,7 +32,7 @@ it is not: write the difference and compare with 0 to have it taken apart.
 **A range** is asked with `range: { last: 24h, step: 5m }`; it ends now, or at `at`. `value` is then every sample: each
 different value of each series, and when a series has more than 50 of them, its least and its greatest (so that `!=`
 and `not` on `value` are exact for up to 50 different values). Samples that are NaN count as gaps and are left out of
-the other measures; `value` keeps one of them, so that it cannot pass. `slope` is per second, by least squares;
+the other measures; a series that began late or ended early has gaps too. `value` keeps one of them, so that it cannot pass. `slope` is per second, by least squares;
 `delta` is last less first.
 
 **At another time.** `at` takes an RFC 3339 time, or seconds since 1970.

@@ -14,10 +14,10 @@ pub(super) const NAMES: &[&str] =
 /// The most different values of a series that `value` holds one by one.
 const MOST_VALUES: usize = 50;
 
-/// Computes the measures of a range of `points` points that ends at `end`, in seconds since 1970.
-pub(super) fn measure(rows: &[Row], points: u64, end: f64, measures: &mut Measures) {
+/// Computes the measures `names` of a range of `points` points that ends at `end`, in seconds since 1970.
+pub(super) fn measure(rows: &[Row], names: &[&'static str], points: u64, end: f64, measures: &mut Measures) {
     let mut values = Vec::new();
-    let mut tables: Vec<Vec<Sample>> = NAMES.iter().map(|_| Vec::new()).collect();
+    let mut tables: Vec<Vec<Sample>> = names.iter().map(|_| Vec::new()).collect();
     let mut ages = Vec::new();
     for row in rows {
         let numbers: Vec<(f64, f64)> = row.samples.iter().copied().filter(|(_, v)| !v.is_nan()).collect();
@@ -25,7 +25,7 @@ pub(super) fn measure(rows: &[Row], points: u64, end: f64, measures: &mut Measur
         if let Some((at, _)) = numbers.last() {
             ages.push(Sample { labels: row.labels.clone(), value: (end - at).max(0.0) });
         }
-        for (name, table) in NAMES.iter().zip(&mut tables) {
+        for (name, table) in names.iter().zip(&mut tables) {
             if let Some(value) = statistic(name, &numbers, points) {
                 table.push(Sample { labels: row.labels.clone(), value });
             }
@@ -33,7 +33,7 @@ pub(super) fn measure(rows: &[Row], points: u64, end: f64, measures: &mut Measur
     }
     measures.plain("value", Value::Series(values));
     measures.plain("age", series(ages));
-    for (name, table) in NAMES.iter().zip(tables) {
+    for (name, table) in names.iter().zip(tables) {
         measures.plain(name, series(table));
     }
 }
@@ -140,7 +140,7 @@ mod tests {
         let samples = values.iter().zip(0..).map(|(v, i)| (f64::from(i) * 10.0, *v)).collect();
         let mut measures = Measures::new();
         let row = Row { labels: BTreeMap::new(), samples };
-        measure(&[row], 10, 100.0, &mut measures);
+        measure(&[row], NAMES, 10, 100.0, &mut measures);
         measures
     }
 
