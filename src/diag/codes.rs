@@ -247,6 +247,11 @@ pub const CODES: &[Code] = &[
         "the PromQL query is not valid",
         "The query is parsed before anything runs, so that a typing error is not discovered at night. The place points into the query.",
     ),
+    code(
+        "odd-promql",
+        "the PromQL query is valid, but cannot mean what it says",
+        "The message says what Prometheus will do with the query and what was probably meant: a pattern compared with `=`, a histogram_quantile without `le`.",
+    ),
     code("unknown-source", "there is no such source", "`source` names an entry of `sources`."),
     code(
         "no-source",

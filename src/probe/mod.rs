@@ -6,6 +6,7 @@
 pub mod exec;
 pub mod http;
 pub mod manual;
+pub mod promql;
 pub mod tcp;
 pub mod wait;
 
@@ -24,7 +25,7 @@ use crate::template::Scope;
 use crate::yaml::Node;
 
 /// Every kind of probe, in the order of the manual.
-pub const KINDS: &[&ProbeKind] = &[&http::KIND, &exec::KIND, &tcp::KIND, &manual::KIND, &wait::KIND];
+pub const KINDS: &[&ProbeKind] = &[&http::KIND, &promql::KIND, &exec::KIND, &tcp::KIND, &manual::KIND, &wait::KIND];
 
 /// Looks a kind up by its name.
 pub fn find(name: &str) -> Option<&'static ProbeKind> {
@@ -114,6 +115,11 @@ impl Wants {
         self.names.insert(name);
     }
 
+    /// Tells whether no measure is used: everything that comes without effort is taken then.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// Tells whether a measure is used at all, with or without keys.
     pub fn any(&self, name: &str) -> bool {
         self.names.iter().any(|n| n.name() == name)
@@ -158,6 +164,11 @@ pub trait Probe: Send + Sync {
     /// Returns what the probe itself asserts: a comparison taken out of a PromQL query.
     fn implied(&self) -> Option<Expectation> {
         None
+    }
+
+    /// Tells whether one series that holds is enough, instead of every one.
+    fn series_any(&self) -> bool {
+        false
     }
 
     /// Tells what it means when a look takes too long: `true` when that is a failure of the service looked at,

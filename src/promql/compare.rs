@@ -7,7 +7,7 @@ use promql_parser::parser::Expr;
 
 use super::Query;
 use super::parse::without_parens;
-use super::tokens::{Token, TokenKind, tokens};
+use super::tokens::{Token, TokenKind};
 use crate::model::Op;
 
 /// A comparison against a constant, taken apart. The places point into the query.
@@ -141,13 +141,6 @@ fn span(tokens: &[Token]) -> Option<Range<usize>> {
     Some(tokens.first()?.range.start..tokens.last()?.range.end)
 }
 
-/// Tells whether a text has a comment, which would swallow what is written behind it.
-pub fn has_comment(text: &str) -> bool {
-    let bare: usize =
-        tokens(text).map_or(0, |all| all.iter().map(|t| text[t.range.clone()].matches('#').count()).sum());
-    text.matches('#').count() > bare
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,11 +168,5 @@ mod tests {
         {
             assert_eq!(split(query), None, "{query}");
         }
-    }
-
-    #[test]
-    fn comments_are_noticed() {
-        assert!(has_comment("x # y"));
-        assert!(!has_comment("x{a=\"#\"}"));
     }
 }

@@ -2,14 +2,18 @@
 //! places and often no reason; both are found here, by looking for the first word after which nothing can be valid.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
-use promql_parser::parser::{self, Expr, value::ValueType};
+use promql_parser::parser::value::ValueType;
+use promql_parser::parser::{self, Expr, Function, register_extra_functions};
 use strsim::damerau_levenshtein;
 
 use super::tokens::{Token, TokenKind, tokens};
 
 /// The longest query, in bytes.
 pub const MAX_BYTES: usize = 64 << 10;
+/// The longest query in which the place of a mistake is looked for: that parses many pieces of it.
+const MAX_SEARCHED: usize = 8 << 10;
 /// The most operators and brackets: the parser's tree is walked by recursion, so it must not grow without bound.
 pub const MAX_NODES: usize = 400;
 
@@ -90,6 +94,13 @@ pub(super) fn without_parens(mut expr: &Expr) -> &Expr {
     expr
 }
 
+/// Makes functions known that Prometheus 2 has and Prometheus 3 has not.
+static OLD_FUNCTIONS: LazyLock<()> = LazyLock::new(|| {
+    let arguments = vec![ValueType::Matrix, ValueType::Scalar, ValueType::Scalar];
+    // Refused only when the library knows the name by itself.
+    let _ = register_extra_functions(vec![Function::new("holt_winters", arguments, 0, ValueType::Vector, false)]);
+});
+
 /// Checks a query.
 ///
 /// # Errors
@@ -113,6 +124,8 @@ pub fn parse(query: &str) -> Result<Query, SyntaxError> {
             0..query.len(),
         ));
     }
+    durations(query, &tokens)?;
+    LazyLock::force(&OLD_FUNCTIONS);
     match parser::parse(query) {
         Ok(expr) => Ok(Query { text: query.to_owned(), expr, tokens }),
         Err(message) => Err(explain(query, &tokens, &message)),
@@ -148,6 +161,28 @@ fn brackets(query: &str, tokens: &[Token]) -> Result<(), SyntaxError> {
     }
 }
 
+/// Finds bare numbers that stand for a duration and are none: the parser does not survive them.
+fn durations(query: &str, tokens: &[Token]) -> Result<(), SyntaxError> {
+    let text = |t: &Token| &query[t.range.clone()];
+    for (i, token) in tokens.iter().enumerate() {
+        let mut before = tokens[..i].iter().rev().map(text).skip_while(|t| matches!(*t, "+" | "-"));
+        let wanted = before.next().is_some_and(|t| matches!(t, "[" | ":") || t.eq_ignore_ascii_case("offset"));
+        if !wanted || !matches!(token.kind, TokenKind::Number | TokenKind::Word) {
+            continue;
+        }
+        let word = text(token).replace('_', "");
+        let hexadecimal = word.to_ascii_lowercase().strip_prefix("0x").map(str::len);
+        // Ten digits of seconds are 300 years.
+        let too_long =
+            word.parse::<f64>().is_ok_and(|n| !(0.0..1e10).contains(&n)) || hexadecimal.is_some_and(|n| n > 8);
+        if too_long {
+            let message = format!("`{}` is not a duration; write one such as `5m`", text(token));
+            return Err(SyntaxError::new(message, token.range.clone()));
+        }
+    }
+    Ok(())
+}
+
 fn closing(open: &str) -> &'static str {
     match open {
         "(" => ")",
@@ -160,13 +195,19 @@ fn closing(open: &str) -> &'static str {
 const NO_REASON: &str = "invalid promql query";
 
 fn explain(query: &str, tokens: &[Token], message: &str) -> SyntaxError {
+    if query.len() > MAX_SEARCHED {
+        return SyntaxError::new(reword(message), 0..query.len());
+    }
     if let Some(name) = message.strip_prefix("unknown function with name '").and_then(|rest| rest.strip_suffix('\'')) {
         return unknown_function(query, tokens, name);
     }
     if message == NO_REASON {
         return unexpected(query, tokens);
     }
-    let range = narrow(query, tokens, message);
+    let range = match message.starts_with("unexpected") {
+        true => unexpected(query, tokens).range,
+        false => narrow(query, tokens, message),
+    };
     SyntaxError::new(reword(message), range)
 }
 
@@ -177,7 +218,7 @@ fn reword(message: &str) -> String {
         return "a comparison between two numbers needs `bool`: `1 < bool 2`".into();
     }
     let needs_range = message.contains("expected type matrix") || message.contains("expected type range vector");
-    if needs_range && message.contains("got vector") || needs_range && message.contains("got instant vector") {
+    if needs_range && (message.contains("got vector") || message.contains("got instant vector")) {
         return format!("{message}; a range is missing, such as `x[5m]`");
     }
     message
@@ -189,10 +230,6 @@ fn unknown_function(query: &str, tokens: &[Token], name: &str) -> SyntaxError {
     let range = called.map_or(0..query.len(), |pair| pair[0].range.clone());
     let nearest = FUNCTIONS.iter().chain(AGGREGATIONS).map(|f| (damerau_levenshtein(name, f), f)).min();
     let message = match nearest {
-        _ if name == "holt_winters" => {
-            "PromQL has no function `holt_winters` any more; since Prometheus 3 it is `double_exponential_smoothing`"
-                .into()
-        }
         Some((distance, near)) if distance <= 1 + name.len() / 4 => {
             format!("PromQL has no function `{name}`; did you mean `{near}`?")
         }
@@ -412,6 +449,8 @@ mod tests {
             ("x[5m]", Answer::Matrix),
             ("max_over_time(rate(x[1m])[1h:5m])", Answer::Vector),
             ("\"text\"", Answer::Text),
+            ("holt_winters(x[1h], 0.5, 0.5)", Answer::Vector),
+            ("{\"http.requests\", a=\"b\"}", Answer::Vector),
         ] {
             assert_eq!(parse(query).map(|q| q.answer()), Ok(answer), "{query}");
         }
@@ -433,15 +472,93 @@ mod tests {
             ("", "", "empty"),
             ("1 < 2", "1 < 2", "bool"),
             ("1 + rate(x)", "rate(x)", "a range is missing"),
-            ("up{a=b}", "b", "cannot stand after `=`"),
+            ("up{a=b}", "b", "expected string"),
             ("* up", "*", "cannot begin"),
-            ("sum(a, ) + 1", ")", "cannot stand after `,`"),
+            ("x offset inf", "inf", "not a duration"),
+            ("x[1e300]", "1e300", "not a duration"),
+            ("sum(a, ) + 1", "sum(a, )", "trailing commas"),
         ] {
             let (at, message) = wrong(query);
             assert!(message.contains(part), "{query}: {message}");
             assert_eq!(at, place, "{query}: {message}");
         }
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+        #[test]
+        fn no_text_does_harm(words in proptest::collection::vec(proptest::sample::select(WORDS), 0..14)) {
+            let query = words.concat();
+            match parse(&query) {
+                Err(error) => {
+                    assert!(query.get(error.range.clone()).is_some(), "{query}: {error:?}");
+                    assert!(!error.message.is_empty());
+                }
+                Ok(parsed) => {
+                    let places = super::super::split_comparison(&parsed).map(|s| [s.measured, s.limit]);
+                    let odd = super::super::oddities(&parsed).into_iter().map(|o| o.range);
+                    for range in places.into_iter().flatten().chain(odd) {
+                        assert!(query.get(range.clone()).is_some_and(|part| !part.is_empty()), "{query}: {range:?}");
+                    }
+                    assert!(super::super::selectors(&parsed).iter().all(|s| !s.text.is_empty()));
+                    parsed.division();
+                }
+            }
+        }
+    }
+
+    const WORDS: &[&str] = &[
+        "x",
+        " ",
+        "rate",
+        "sum",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "5m",
+        "1",
+        "1e",
+        "0x",
+        ".",
+        ",",
+        "\"a\"",
+        "'",
+        "`",
+        "\\",
+        "=~",
+        "=",
+        "!",
+        "!=",
+        "<",
+        ">",
+        " by ",
+        " on ",
+        " offset ",
+        "-",
+        "+",
+        "@",
+        ":",
+        "ü",
+        "\n",
+        "#",
+        "99999999999999999y",
+        " bool ",
+        "inf",
+        " and ",
+        "^",
+        "%",
+        "start()",
+        "\"[\"",
+        "topk",
+        "histogram_quantile",
+        "{{",
+        "}}",
+        "_",
+        "\u{0}",
+    ];
 
     #[test]
     fn deep_and_long_queries_are_refused_or_read_without_harm() {

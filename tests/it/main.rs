@@ -5,4 +5,5 @@ mod probe_exec;
 mod secrets;
 mod live;
 mod report;
+mod probe_promql;
 mod support;

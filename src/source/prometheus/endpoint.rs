@@ -10,19 +10,23 @@ use serde_json::Value;
 use super::Version;
 use super::answer::{self, Answer};
 use crate::source::Failure;
-use crate::sys::http::{BodyEnd, Connection, Fault, Http, Request, Response};
+use crate::sys::World;
+use crate::sys::http::{BodyEnd, Connection, Fault, Request, Response};
 
 /// The largest answer that is read, in bytes.
 const MAX_BODY: usize = 64 << 20;
 
 /// A Prometheus that can be asked.
 pub struct Endpoint<'a> {
-    pub(super) http: &'a Http,
+    pub(super) world: &'a World,
     pub(super) base: String,
     pub(super) shown: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) connection: Connection,
+    /// The longest time for one request.
     pub(super) timeout: Duration,
+    /// When the time for all requests is up, by the clock that never goes back.
+    pub(super) until: Duration,
     pub(super) version: Version,
 }
 
@@ -50,7 +54,7 @@ impl Endpoint<'_> {
     /// # Errors
     /// Says why there is no answer.
     pub async fn query(&self, query: &str, when: When) -> Result<Answer, Failure> {
-        let timeout = format!("{}ms", self.timeout.as_millis().max(1));
+        let timeout = format!("{}ms", self.time_left().as_millis());
         let mut form = vec![("query", query.to_owned()), ("timeout", timeout)];
         let path = match when {
             When::Now => "query",
@@ -99,6 +103,11 @@ impl Endpoint<'_> {
         format!("prometheus at {}", self.shown)
     }
 
+    fn time_left(&self) -> Duration {
+        let left = self.until.saturating_sub(self.world.clock.elapsed());
+        self.timeout.min(left).max(Duration::from_millis(1))
+    }
+
     async fn ask_version(&self) -> Option<String> {
         let response = self.send("GET", "/api/v1/status/buildinfo", &[]).await.ok()?;
         let value: Value = serde_json::from_slice(&response.body).ok()?;
@@ -122,14 +131,14 @@ impl Endpoint<'_> {
             url: format!("{}{path}", self.base),
             headers,
             body,
-            timeout: self.timeout,
+            timeout: self.time_left(),
             max_body: MAX_BODY,
             // A redirected POST would lose its form.
             max_redirects: 0,
             connection: self.connection.clone(),
             timed: false,
         };
-        self.http.send(&request).await.map_err(|error| Failure {
+        self.world.http.send(&request).await.map_err(|error| Failure {
             retry: !matches!(error.kind, Fault::Request | Fault::Redirect),
             cause: format!("{} does not answer: {error}", self.shown()),
         })

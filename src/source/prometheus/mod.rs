@@ -17,7 +17,7 @@ pub use endpoint::{Endpoint, When};
 use super::Failure;
 use super::declared::{Auth, Reach};
 use crate::sys::World;
-use crate::template::{Scope, TemplateError};
+use crate::template::{Scope, Template, TemplateError};
 
 /// A Prometheus that a checklist declares.
 #[derive(Debug)]
@@ -42,14 +42,12 @@ impl Prometheus {
         &self.name
     }
 
-    /// Names host and port, for limits per host.
-    pub fn host(&self, scope: &Scope) -> Option<String> {
-        let url = url::Url::parse(&self.reach.url.render(scope).ok()?).ok()?;
-        let port = url.port_or_known_default()?;
-        Some(format!("{}:{port}", url.host_str()?))
+    /// Returns its URL, templates unfilled.
+    pub fn url(&self) -> &Template {
+        &self.reach.url
     }
 
-    /// Fills the templates in, for requests that take `timeout` at most.
+    /// Fills the templates in, for requests that take `timeout` at most, all of them together.
     ///
     /// # Errors
     /// Says which template cannot be filled, or that the URL is none.
@@ -76,15 +74,16 @@ impl Prometheus {
                 headers.push(("authorization".into(), format!("Basic {encoded}")));
             }
         }
-        let timeout = self.reach.timeout.map_or(timeout, |own| own.min(timeout));
+        let own = self.reach.timeout.unwrap_or(timeout);
         let version = self.version_of(&base);
         Ok(Endpoint {
-            http: &world.http,
+            world,
             base,
             shown,
             headers,
             connection: self.reach.connection.clone(),
-            timeout,
+            timeout: own.min(timeout),
+            until: world.clock.elapsed() + timeout,
             version,
         })
     }
@@ -108,4 +107,11 @@ fn without_password(mut url: url::Url) -> String {
         let _ = url.set_username("");
     }
     url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// Names host and port of a URL, for limits per host.
+pub fn host(url: &Template, scope: &Scope) -> Option<String> {
+    let url = url::Url::parse(&url.render(scope).ok()?).ok()?;
+    let port = url.port_or_known_default()?;
+    Some(format!("{}:{port}", url.host_str()?))
 }

@@ -3,3 +3,4 @@
 pub(crate) mod env;
 pub mod records;
 pub(crate) mod records;
+pub(crate) mod prometheus;

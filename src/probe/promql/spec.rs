@@ -1,0 +1,188 @@
+//! What a `promql` step may say, and how it becomes a probe.
+
+use std::time::Duration;
+
+use super::check::{Checked, check};
+use super::look::{Promql, Span};
+use crate::diag::Diagnostic;
+use crate::model::{Expectation, Kind, Matcher, MeasureName, Op, Quantity};
+use crate::probe::{Compiling, Probe};
+use crate::promql::{self, Answer, Query};
+use crate::shape::{Object, Shape, field, required};
+use crate::template::{Place, Template};
+use crate::yaml::Node;
+
+pub(super) const SHAPE: Shape = Shape::Either(&[Shape::Template, Shape::Object(&PROMQL)]);
+
+const PROMQL: Object = Object {
+    name: "promql",
+    fields: &[
+        required("query", Shape::Template, "The query."),
+        field("range", Shape::Object(&RANGE), "Ask over a range instead of at one moment."),
+        field("at", Shape::Template, "The time to ask about, RFC 3339 or seconds since 1970; now when left out."),
+        field("source", Shape::Text, "Which of the `sources` to ask; the Prometheus when there is one alone."),
+        field("series_policy", Shape::Word(&["all", "any"]), "Whether every series must hold, or one is enough."),
+        field("max_series", Shape::Int(1, 100_000), "The most series that are taken; more are an error. 1000."),
+    ],
+    open: false,
+};
+
+const RANGE: Object = Object {
+    name: "range",
+    fields: &[
+        required("last", Shape::Template, "How far back it reaches: `24h`."),
+        field("step", Shape::Duration, "The distance of two points; a 250th of the range when left out."),
+    ],
+    open: false,
+};
+
+/// The most points of a series that Prometheus gives.
+const MOST_POINTS: u128 = 11_000;
+
+pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Probe>> {
+    let (query_node, map) = match node.map() {
+        Some(_) => (node.get("query")?, Some(node)),
+        None => (node, None),
+    };
+    let template = compiling.reading.template(query_node, Place::Promql);
+    let range = map.and_then(|m| m.get("range"));
+    let span = range.map(|r| read_range(compiling, r));
+    let at = map.and_then(|m| compiling.reading.template_at(m, "at", Place::Plain));
+    let source = find_source(compiling, map.unwrap_or(query_node), map.and_then(|m| m.get("source")));
+    range_measures_need_a_range(compiling, query_node, range.is_some());
+    let (template, (source, url)) = (template?, source?);
+    let span = match span {
+        Some(read) => Some(read?),
+        None => None,
+    };
+    let mut probe = Promql {
+        wants: compiling.wants.clone(),
+        query: template,
+        implied: None,
+        limit: String::new(),
+        span,
+        at,
+        source,
+        url,
+        any: map.and_then(|m| m.get("series_policy")).and_then(Node::text) == Some("any"),
+        max_series: map.and_then(|m| m.get("max_series")).and_then(Node::number).map_or(1000, |n| n as usize),
+    };
+    match check(query_node.text()?) {
+        Checked::Unknown => {}
+        Checked::Wrong(error) => {
+            let place = query_node.place_of(compiling.reading.sources, error.range);
+            compiling.reading.say(Diagnostic::error("bad-promql", place, error.message));
+            return None;
+        }
+        Checked::Valid(query) => {
+            gives_numbers(compiling, query_node, &query)?;
+            odd(compiling, query_node, &query);
+            take_apart(compiling, query_node, &query, &mut probe);
+        }
+    }
+    Some(Box::new(probe))
+}
+
+fn gives_numbers(compiling: &mut Compiling<'_, '_>, node: &Node, query: &Query) -> Option<()> {
+    let message = match query.answer() {
+        Answer::Scalar | Answer::Vector => return Some(()),
+        Answer::Matrix => {
+            "the query gives several samples a series; leave the range out and use `range:`, or take max_over_time of it"
+        }
+        Answer::Text => "the query gives a text, not numbers",
+    };
+    compiling.reading.say(Diagnostic::error("bad-promql", node.span, message));
+    None
+}
+
+fn odd(compiling: &mut Compiling<'_, '_>, node: &Node, query: &Query) {
+    for oddity in promql::oddities(query) {
+        let place = node.place_of(compiling.reading.sources, oddity.range);
+        compiling.reading.say(Diagnostic::warning("odd-promql", place, oddity.message));
+    }
+}
+
+/// Takes a comparison with a number out of the query: what is left is measured.
+fn take_apart(compiling: &mut Compiling<'_, '_>, node: &Node, query: &Query, probe: &mut Promql) {
+    let Some(split) = promql::split_comparison(query) else { return };
+    let source = probe.query.source().to_owned();
+    let (Some(measured), Some(limit)) = (source.get(split.measured.clone()), source.get(split.limit)) else { return };
+    let place = |text: &str| Template::parse(text, Place::Promql).ok();
+    let (Some(measured), Some(limit)) = (place(measured), place(limit)) else { return };
+    // A limit that only the run knows leaves the query whole.
+    let Some(text) = limit.render(compiling.reading.inputs).ok() else { return };
+    let Some(value) = promql::constant(&text).filter(|v| !v.is_nan()) else { return };
+    probe.implied = Some(Expectation::Measure {
+        name: MeasureName::plain("value"),
+        kind: Kind::Quantity,
+        matcher: Matcher::Compare(split.op, Quantity::number(value)),
+        origin: compiling.reading.origin(node),
+    });
+    probe.limit = format!(" {} {}", Op::sign(split.op), text.trim());
+    probe.query = measured;
+}
+
+fn read_range(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Span> {
+    let last = node.get("last")?;
+    if last.text() == Some("soak") {
+        let message = "`last: soak` is not available in this version; write the duration";
+        compiling.reading.say(Diagnostic::error("not-yet", last.span, message));
+        return None;
+    }
+    let length = compiling.reading.duration(last)?;
+    if length.is_zero() {
+        compiling.reading.say(Diagnostic::error("bad-value", last.span, "the range has no length"));
+        return None;
+    }
+    let step = match node.get("step") {
+        Some(step) => compiling.reading.duration(step)?,
+        None => Duration::from_secs((length.as_secs() / 250).max(1)).min(length),
+    };
+    let place = node.get("step").unwrap_or(last).span;
+    if step.is_zero() || step > length {
+        let message = "the step must be longer than 0 and not longer than the range";
+        compiling.reading.say(Diagnostic::error("bad-value", place, message));
+        return None;
+    }
+    let points = length.as_nanos() / step.as_nanos();
+    if points >= MOST_POINTS {
+        let message =
+            format!("the range has {points} points; Prometheus gives {MOST_POINTS} at most, make the step longer");
+        compiling.reading.say(Diagnostic::error("bad-value", place, message));
+        return None;
+    }
+    Some(Span { length, step })
+}
+
+fn find_source(compiling: &mut Compiling<'_, '_>, place: &Node, named: Option<&Node>) -> Option<(String, Template)> {
+    let name = named.and_then(Node::text).map(str::to_owned).or_else(|| compiling.source.clone());
+    let span = named.unwrap_or(place).span;
+    if let Some(found) = compiling.sources.prometheus(name.as_deref()) {
+        return Some((found.name().to_owned(), found.url().clone()));
+    }
+    let names = compiling.sources.names();
+    let diagnostic = match name {
+        Some(name) => {
+            Diagnostic::error("unknown-source", span, format!("there is no source {name:?}")).near(&name, names)
+        }
+        None if names.clone().next().is_some() => {
+            let names: Vec<_> = names.collect();
+            Diagnostic::error("no-source", span, "it is not clear which Prometheus is meant; name one with `source`")
+                .help(format!("the sources are {}", names.join(", ")))
+        }
+        None => Diagnostic::error("no-source", span, "there is no Prometheus to ask")
+            .help("declare one: `sources: { prometheus: { url: \"http://localhost:9090\" } }`"),
+    };
+    compiling.reading.say(diagnostic);
+    None
+}
+
+/// Measures of a range make no sense at one moment: without a range they would never have data.
+fn range_measures_need_a_range(compiling: &mut Compiling<'_, '_>, place: &Node, has_range: bool) {
+    let used = super::range::NAMES.iter().find(|name| compiling.wants.any(name));
+    if let (Some(name), false) = (used, has_range) {
+        let message = format!("the measure {name:?} needs a range");
+        let help = "write `promql: { query: …, range: { last: 1h, step: 1m } }`";
+        compiling.reading.say(Diagnostic::error("expect-unknown-measure", place.span, message).help(help));
+    }
+}
