@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use holdpoint::model::{Found, Observation, Value};
+use holdpoint::sys::http::{Connection, Fault, Http, Request};
 use serde_json::json;
 
 use crate::support::nginx::{Nginx, free_port};
@@ -134,6 +135,8 @@ async fn method_query_headers_and_bodies_arrive() {
     assert_eq!(asked.header("authorization"), Some("Basic bWU6cDp3"));
     let asked = send("{ url: URL, auth: { header: { X-Api-Key: '{{ inputs.n }}' } } }").await;
     assert_eq!(asked.header("x-api-key"), Some("5"));
+    let asked = send("{ url: URL, headers: { X-Token: '{{ inputs.token }}' } }").await;
+    assert_eq!(asked.header("x-token"), Some("t\u{e4}"));
 }
 
 #[tokio::test]
@@ -279,6 +282,7 @@ async fn answers_that_break_off_or_are_no_http_are_named() {
     let look = get_with(5000, &["body"], &rogue.url("/short")).await;
     let expected = "the connection closed after 1,000 of 5,000 bytes of the body";
     assert_eq!(get(&look, "body"), &Value::NoData(expected.into()));
+    assert_eq!(get(&look, "latency"), &Value::NoData(expected.into()));
     for (path, part) in [
         ("/nonsense", "did not answer in HTTP"),
         ("/flood", "too large"),
@@ -330,9 +334,9 @@ async fn certificates_are_judged_each_fault_by_its_name() {
     let server = Secure::start(Shows::Good).await;
     let look = get_with(9000, &[], &server.url()).await;
     assert!(cause(&look).contains("issuer is not trusted: CN=Test Authority"), "{}", cause(&look));
-    let plain = Rogue::answering(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec());
-    let look = get_with(9000, &[], &plain.url("/").replace("http:", "https:")).await;
-    assert!(matches!(&look.found, Found::NoAnswer { .. }), "{look:?}");
+    let plain = nginx();
+    let look = get_with(9000, &[], &plain.url.replace("http:", "https:")).await;
+    assert!(cause(&look).starts_with("the server does not speak TLS on this port"), "{}", cause(&look));
 }
 
 #[tokio::test]
@@ -379,6 +383,49 @@ async fn phases_are_timed_on_a_connection_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_compressing_server_is_understood() {
+    let nginx = nginx();
+    let plain = "a line that repeats itself\n".repeat(1000);
+    nginx.put("text", &plain);
+    for wants in [&["body", "headers[content-encoding]"][..], &["body", "headers[content-encoding]", "timing.dns"]] {
+        let look = get_with(5000, wants, &format!("{}/zipped/text", nginx.url)).await;
+        assert_eq!(text(&look, "headers[content-encoding]"), "gzip");
+        assert_eq!(text(&look, "body"), plain);
+    }
+    let look = get_with(5000, &["size"], &format!("HEAD {}/zipped/text", nginx.url)).await;
+    assert_eq!((number(&look, "status"), number(&look, "size")), (200.0, 0.0));
+}
+
+#[tokio::test]
+async fn http2_is_spoken_when_insisted_on() {
+    let port = free_port();
+    let nginx = Nginx::start(&format!("{LOCATIONS}\n  listen 127.0.0.1:{port} http2;")).expect("nginx is installed");
+    for wants in [&["version", "body"][..], &["version", "body", "timing.connect"]] {
+        let yaml = format!("{{ url: 'http://127.0.0.1:{port}/health', version: 2 }}");
+        let look = Probing::new().look("http", wants, &yaml).await;
+        assert_eq!((number(&look, "status"), text(&look, "version")), (200.0, "HTTP/2"));
+        let yaml = format!("{{ url: '{}/health', version: 2 }}", nginx.url);
+        let look = Probing::new().look("http", wants, &yaml).await;
+        assert!(cause(&look).contains("did not answer in HTTP"), "{}", cause(&look));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_endless_bodies_at_once_end_in_time_and_bounds() {
+    let rogue = Rogue::start(|_, stream| {
+        rogue::write(stream, b"HTTP/1.1 200 OK\r\n\r\n");
+        rogue::forever(stream, &[b'x'; 65_536], Duration::ZERO);
+    });
+    let probing = Probing::new().timeout(Duration::from_secs(30));
+    let probe = probing.compile("http", &["body"], &rogue.url("/")).expect("valid");
+    let looks = futures_util::future::join_all((0..40).map(|_| probing.observe(&*probe))).await;
+    for look in looks {
+        assert!(matches!(get(&look, "body"), Value::NoData(why) if why.contains("larger than")), "{look:?}");
+        assert_eq!(look.evidence[0].text.len(), 2048);
+    }
+}
+
+#[tokio::test]
 async fn names_resolve_as_told_with_and_without_timing() {
     let nginx = nginx();
     let yaml =
@@ -407,7 +454,7 @@ async fn a_burst_measures_every_answer() {
         let count = std::sync::atomic::AtomicUsize::new(0);
         move |_, stream| {
             let n = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            let head = if n % 4 == 0 { "503 Service Unavailable" } else { "200 OK" };
+            let head = if n.is_multiple_of(4) { "503 Service Unavailable" } else { "200 OK" };
             rogue::write(stream, &answer(&format!("{head}\r\ncontent-length: 0"), b""));
         }
     });
@@ -452,6 +499,68 @@ async fn an_idle_connection_that_closes_is_no_failure() {
     assert_eq!(number(&look, "status"), 200.0);
     assert!(look.notes.iter().any(|note| note.text.starts_with("sent a second time")), "{look:?}");
     assert_eq!(rogue.asked().len(), 2);
+}
+
+fn request(url: &str, timeout: Duration) -> Request {
+    Request {
+        method: "GET".into(),
+        url: url.into(),
+        headers: Vec::new(),
+        body: bytes::Bytes::new(),
+        timeout,
+        max_body: 1000,
+        max_redirects: 5,
+        connection: Connection::default(),
+        timed: false,
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_decoded_piece_by_piece_without_a_bound() {
+    let plain = b"one line of a long log\n".repeat(1 << 19);
+    let zipped = gzip(&plain);
+    let rogue = Rogue::start(move |asked, stream| match asked.path.as_str() {
+        "/" => rogue::write(stream, &answer("302 Found\r\ncontent-length: 0\r\nlocation: /log", b"")),
+        "/log" => {
+            let head = format!("200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}", zipped.len());
+            rogue::write(stream, &answer(&head, &zipped));
+        }
+        _ => {
+            rogue::write(stream, b"HTTP/1.1 200 OK\r\n\r\nbeginning");
+            rogue::stall(stream);
+        }
+    });
+    let http = Http::new();
+    let mut streaming = http.stream(&request(&rogue.url("/"), Duration::from_secs(20))).await.expect("an answer");
+    assert_eq!((streaming.status, streaming.header("content-encoding")), (200, Some("gzip")));
+    let (mut length, mut largest) = (0, 0);
+    while let Some(piece) = streaming.next().await {
+        let piece = piece.expect("a good body");
+        assert!(plain[length..].starts_with(&piece));
+        length += piece.len();
+        largest = largest.max(piece.len());
+    }
+    assert_eq!(length, plain.len());
+    assert!(largest <= 4 << 20, "{largest}");
+
+    let mut stalled = http.stream(&request(&rogue.url("/x"), Duration::from_millis(300))).await.expect("an answer");
+    assert_eq!(stalled.next().await.and_then(Result::ok).as_deref(), Some(&b"beginning"[..]));
+    let error = stalled.next().await.and_then(Result::err).expect("a fault");
+    assert_eq!(error.kind, Fault::Timeout);
+    assert!(stalled.next().await.is_none());
+}
+
+#[tokio::test]
+async fn one_connection_serves_request_after_request() {
+    let nginx = Nginx::start("  location / { return 200 $connection; }").expect("nginx is installed");
+    let http = Http::new();
+    let mut connections = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        let response = http.send(&request(&nginx.url, Duration::from_secs(5))).await.expect("an answer");
+        assert!(response.is_complete());
+        connections.insert(response.body);
+    }
+    assert_eq!(connections.len(), 1);
 }
 
 #[test]
