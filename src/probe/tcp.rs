@@ -165,45 +165,58 @@ impl Probe for Tcp {
             Ok(parts) => parts,
             Err(message) => return Observation::new(request, Found::refused(message)),
         };
+        match self.connect(host, port, look.timeout).await {
+            Ok((measures, notes)) => Observation { notes, ..Observation::new(request, Found::Measures(measures)) },
+            Err(cause) => Observation::new(request, Found::NoAnswer { cause }),
+        }
+    }
+}
+
+impl Tcp {
+    async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(Measures, Vec<Note>), String> {
         let started = Instant::now();
-        let deadline = tokio::time::Instant::now() + look.timeout.min(Duration::from_secs(31_536_000));
-        let silent = || Found::NoAnswer {
-            cause: format!("the name {host} was not resolved within {}", quantity::seconds(look.timeout.as_secs_f64())),
-        };
-        let addresses: Vec<SocketAddr> = match timeout_at(deadline, lookup_host((host, port))).await {
-            Err(_) => return Observation::new(request, silent()),
-            Ok(Err(error)) => return Observation::new(request, unresolved(host, &error)),
-            Ok(Ok(found)) => found.collect(),
-        };
+        let deadline = tokio::time::Instant::now() + timeout.min(Duration::from_secs(31_536_000));
+        let addresses = resolve(host, port, deadline, timeout).await?;
         let connected = timeout_at(deadline, TcpStream::connect(&addresses[..])).await;
         let latency = started.elapsed();
-        let (mut measures, mut notes) = (Measures::new(), Vec::new());
-        match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        let mut measures = Measures::new();
+        let error = match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(stream) => {
                 measures.plain("open", Value::Bool(true));
                 measures.plain("latency", Value::Number(latency.as_secs_f64()));
                 if self.banner {
                     measures.plain("banner", banner(stream, deadline).await);
                 }
+                return Ok((measures, Vec::new()));
             }
-            Err(error) => {
-                let why = closed(&error, look.timeout);
-                measures.plain("open", Value::Bool(false));
-                measures.plain("latency", Value::Missing(why.clone()));
-                if self.banner {
-                    measures.plain("banner", Value::Missing(why.clone()));
-                }
-                notes.push(Note::info(why));
-            }
+            Err(error) => error,
+        };
+        let why = closed(&error, timeout);
+        measures.plain("open", Value::Bool(false));
+        measures.plain("latency", Value::Missing(why.clone()));
+        if self.banner {
+            measures.plain("banner", Value::Missing(why.clone()));
         }
-        Observation { notes, ..Observation::new(request, Found::Measures(measures)) }
+        Ok((measures, vec![Note::info(why)]))
     }
 }
 
-fn unresolved(host: &str, error: &io::Error) -> Found {
-    let cause = error.to_string();
-    let cause = cause.trim_start_matches("failed to lookup address information: ");
-    Found::NoAnswer { cause: format!("the name {host} has no address: {}", cause.to_lowercase()) }
+/// Asks for the addresses of a name.
+async fn resolve(
+    host: &str,
+    port: u16,
+    deadline: tokio::time::Instant,
+    timeout: Duration,
+) -> Result<Vec<SocketAddr>, String> {
+    match timeout_at(deadline, lookup_host((host, port))).await {
+        Err(_) => Err(format!("the name {host} was not resolved within {}", quantity::seconds(timeout.as_secs_f64()))),
+        Ok(Err(error)) => {
+            let cause = error.to_string();
+            let cause = cause.trim_start_matches("failed to lookup address information: ");
+            Err(format!("the name {host} has no address: {}", cause.to_lowercase()))
+        }
+        Ok(Ok(found)) => Ok(found.collect()),
+    }
 }
 
 fn closed(error: &io::Error, timeout: Duration) -> String {

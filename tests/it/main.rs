@@ -6,4 +6,6 @@ mod secrets;
 mod live;
 mod report;
 mod probe_promql;
+mod probe_http;
+mod probe_tcp;
 mod support;

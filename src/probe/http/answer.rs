@@ -54,8 +54,10 @@ impl Taking {
 pub(super) fn observe(response: &Response, request: &Request, taking: &Taking, now: DateTime<Utc>) -> Observation {
     let mut measures = Measures::new();
     measures.plain("status", Value::Number(f64::from(response.status)));
-    measures.plain("latency", Value::Number(response.latency.as_secs_f64()));
-    body(&mut measures, response, request, taking);
+    // A body that was not read to its end has no last byte to wait for.
+    let unread = unread(response, request);
+    measures.plain("latency", unread.clone().unwrap_or(Value::Number(response.latency.as_secs_f64())));
+    body(&mut measures, response, unread, taking);
     headers(&mut measures, response, taking);
     if taking.version {
         measures.plain("version", Value::Text(response.version.into()));
@@ -75,15 +77,19 @@ pub(super) fn observe(response: &Response, request: &Request, taking: &Taking, n
     observation
 }
 
-fn body(measures: &mut Measures, response: &Response, request: &Request, taking: &Taking) {
-    let missing = match &response.body_end {
+/// Says why the body was not read to its end.
+fn unread(response: &Response, request: &Request) -> Option<Value> {
+    match &response.body_end {
         BodyEnd::Complete => None,
         BodyEnd::TooLarge => {
             let limit = quantity::bytes(request.max_body as f64);
             Some(Value::NoData(format!("the body is larger than {limit} (max_body)")))
         }
         BodyEnd::Broken(cause) => Some(Value::NoData(cause.clone())),
-    };
+    }
+}
+
+fn body(measures: &mut Measures, response: &Response, missing: Option<Value>, taking: &Taking) {
     let unless = |value: &dyn Fn() -> Value| missing.clone().unwrap_or_else(value);
     if taking.body {
         let text = || Value::Text(String::from_utf8_lossy(&response.body).into_owned());

@@ -10,7 +10,7 @@ use super::fill::shown;
 use super::unanswered;
 use crate::model::{Found, Measures, Note, Observation, Sample, Value};
 use crate::probe::{Look, Wants};
-use crate::sys::http::{HttpError, Request};
+use crate::sys::http::{BodyEnd, Fault, HttpError, Request};
 
 /// How many requests, and how many of them at a time.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +80,10 @@ pub(super) async fn observe(burst: Burst, request: &Request, look: &Look<'_>, ta
         let send = |_| async {
             let left = look.timeout.checked_sub(started.elapsed()).filter(|left| !left.is_zero())?;
             let request = Request { timeout: left, ..request.clone() };
-            Some(look.world.http.send(&request).await.map(|response| (response.status, response.latency)))
+            Some(look.world.http.send(&request).await.and_then(|response| match response.body_end {
+                BodyEnd::Complete | BodyEnd::TooLarge => Ok((response.status, response.latency)),
+                BodyEnd::Broken(message) => Err(HttpError { kind: Fault::Protocol, message }),
+            }))
         };
         let mut results = stream::iter(0..burst.times).map(send).buffer_unordered(burst.parallel);
         while let Some(result) = results.next().await {

@@ -33,12 +33,12 @@ pub(super) async fn request(spec: &Spec, scope: &Scope, timeout: Duration, timed
         max_body: spec.max_body,
         max_redirects: spec.redirects,
         connection: Connection {
-            ca_file: optional(spec.ca.as_ref(), scope)?,
-            client_cert: optional(spec.cert.as_ref(), scope)?,
-            insecure: spec.insecure,
-            resolve: pairs(&spec.resolve, scope)?,
-            proxy: optional(spec.proxy.as_ref(), scope)?,
-            version: spec.version,
+            ca_file: optional(spec.way.ca.as_ref(), scope)?,
+            client_cert: optional(spec.way.cert.as_ref(), scope)?,
+            insecure: spec.way.insecure,
+            resolve: pairs(&spec.way.resolve, scope)?,
+            proxy: optional(spec.way.proxy.as_ref(), scope)?,
+            version: spec.way.version,
         },
         timed,
     })

@@ -5,6 +5,9 @@ use serde_json_path::JsonPath;
 use crate::model::Value as Measured;
 use crate::probe::Wants;
 
+/// How many values a body may hold: a value takes some 80 bytes once it is parsed, and memory has a bound.
+const MOST_VALUES: usize = 500_000;
+
 /// The paths that are wanted, checked once.
 pub(super) struct Paths {
     paths: Vec<(String, Result<JsonPath, String>)>,
@@ -26,6 +29,9 @@ impl Paths {
 
     /// Measures every path that is wanted; the whole has no path.
     pub(super) fn measure(&self, body: &[u8], content_type: &str) -> Vec<(Option<&str>, Measured)> {
+        if too_many(body) {
+            return self.each(&Measured::NoData("the body holds too many JSON values to be searched".into()));
+        }
         match serde_json::from_slice(body) {
             Ok(json) => {
                 let at = |(key, path): &'_ (String, Result<JsonPath, String>)| match path {
@@ -47,6 +53,11 @@ impl Paths {
         let keys = self.paths.iter().map(|(key, _)| Some(key.as_str()));
         keys.chain(self.whole.then_some(None)).map(|key| (key, value.clone())).collect()
     }
+}
+
+/// Tells whether a body may hold more than [`MOST_VALUES`]. Signs within texts are counted too.
+fn too_many(body: &[u8]) -> bool {
+    body.len() > MOST_VALUES && memchr::memchr3_iter(b',', b'[', b'{', body).count() > MOST_VALUES
 }
 
 fn find(json: &serde_json::Value, key: &str, path: &JsonPath) -> Measured {
@@ -119,5 +130,7 @@ mod tests {
         let deep = "[".repeat(100_000);
         assert!(matches!(measure("$.a", &deep), Measured::Missing(_)));
         assert!(matches!(measure("$.a", ""), Measured::Missing(_)));
+        let many = format!("[{}0]", "0,".repeat(1_000_000));
+        assert!(matches!(measure("$[0]", &many), Measured::NoData(_)));
     }
 }

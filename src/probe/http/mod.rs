@@ -60,14 +60,16 @@ Sends one request and measures the answer. The short form is a URL, with the met
 **Failure or error.** A service that refuses the connection, does not answer within `timeout`, breaks the answer off, \
 has no address, or shows a certificate that is not trusted has *failed*. A request that cannot be sent (a file that \
 is not there, a header with a line break) and a proxy that cannot be reached are *errors*: nothing is known of the \
-service. An answer whose body breaks off keeps its status and headers; its body is *no data*.
+service. An answer whose body breaks off keeps its status and headers; its body and its latency are *no data*, and the \
+report says so. A `GET`, `HEAD` or `OPTIONS` whose connection closes before anything comes back is sent a second time, \
+because servers close idle connections at any moment; the report says that too.
 
 **Redirects** are followed, at most `redirects` of them (10; 0 takes the first answer as it is). None is followed from \
 https to http. When one leads to another scheme, host or port, the only headers that go along are `Accept…`, \
 `User-Agent` and `Content-Type`. The report says which redirects were followed; `url` and `redirects` can be expected.
 
 **Bodies** are decoded (gzip) and read up to `max_body` decoded bytes (10MiB). What is larger is not read on: `body`, \
-`json` and `size` are then *no data*.
+`json`, `size` and `latency` are then *no data*.
 
 **JSONPath** (RFC 9535): a path that finds one value gives that value, one that finds several gives a list, one that \
 finds none is *missing*.

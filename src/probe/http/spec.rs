@@ -17,6 +17,9 @@ use crate::yaml::Node;
 const MAX_BODY: usize = 10 << 20;
 const MOST_BODY: f64 = 268_435_456.0;
 
+/// How many redirects are followed unless something else is given.
+const REDIRECTS: u32 = 10;
+
 /// What was written, checked.
 pub(super) struct Spec {
     pub(super) method: String,
@@ -25,15 +28,20 @@ pub(super) struct Spec {
     pub(super) headers: Vec<(String, Template)>,
     pub(super) payload: Payload,
     pub(super) auth: Option<Auth>,
+    pub(super) redirects: u32,
+    pub(super) way: Way,
+    pub(super) max_body: usize,
+    pub(super) burst: Option<Burst>,
+}
+
+/// How the connection is made.
+pub(super) struct Way {
     pub(super) ca: Option<Template>,
     pub(super) cert: Option<Template>,
     pub(super) insecure: bool,
-    pub(super) redirects: u32,
     pub(super) resolve: Vec<(String, Template)>,
     pub(super) proxy: Option<Template>,
     pub(super) version: HttpVersion,
-    pub(super) max_body: usize,
-    pub(super) burst: Option<Burst>,
 }
 
 /// Credentials.
@@ -56,15 +64,11 @@ pub(super) fn read(reading: &mut Reading<'_>, node: &Node) -> Option<Spec> {
     }
     let auth = read_auth(reading, node);
     let payload = payload::read(reading, node);
-    let mut headers = templates(reading, node.get("headers"), true);
-    if let Some(more) = node.get("auth").and_then(|auth| auth.get("header")) {
-        headers.as_mut()?.extend(templates(reading, Some(more), true)?);
-    }
+    let headers = read_headers(reading, node);
     let query = templates(reading, node.get("query"), false);
-    let resolve = templates(reading, node.get("resolve"), false);
+    let way = read_way(reading, node);
     let burst = read_burst(reading, node);
     let max_body = node.get("max_body").map_or(Some(MAX_BODY), |node| read_size(reading, node));
-    let tls = |key| node.get("tls").and_then(|tls| tls.get(key));
     let payload = payload?;
     let given = node.get("method").and_then(Node::text).map(str::to_owned);
     let usual = if payload.is_none() { "GET" } else { "POST" };
@@ -75,19 +79,38 @@ pub(super) fn read(reading: &mut Reading<'_>, node: &Node) -> Option<Spec> {
         headers: headers?,
         payload,
         auth: auth?,
-        ca: template(reading, tls("ca"))?,
-        cert: template(reading, tls("cert"))?,
+        redirects: node.get("redirects").and_then(Node::number).map_or(REDIRECTS, |n| n as u32),
+        way: way?,
+        max_body: max_body?,
+        burst: burst?,
+    })
+}
+
+fn read_headers(reading: &mut Reading<'_>, node: &Node) -> Option<Vec<(String, Template)>> {
+    let headers = templates(reading, node.get("headers"), true);
+    let secret = templates(reading, node.get("auth").and_then(|auth| auth.get("header")), true);
+    let mut headers = headers?;
+    headers.extend(secret?);
+    Some(headers)
+}
+
+fn read_way(reading: &mut Reading<'_>, node: &Node) -> Option<Way> {
+    let tls = |key| node.get("tls").and_then(|tls| tls.get(key));
+    let ca = template(reading, tls("ca"));
+    let cert = template(reading, tls("cert"));
+    let resolve = templates(reading, node.get("resolve"), false);
+    let proxy = template(reading, node.get("proxy"));
+    Some(Way {
+        ca: ca?,
+        cert: cert?,
         insecure: tls("insecure").and_then(Node::bool).unwrap_or(false),
-        redirects: node.get("redirects").and_then(Node::number).map_or(10, |n| n as u32),
         resolve: resolve?,
-        proxy: template(reading, node.get("proxy"))?,
+        proxy: proxy?,
         version: match node.get("version").and_then(Node::text) {
             Some("1.1") => HttpVersion::Http1,
             Some(_) => HttpVersion::Http2,
             None => HttpVersion::Any,
         },
-        max_body: max_body?,
-        burst: burst?,
     })
 }
 

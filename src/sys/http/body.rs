@@ -8,6 +8,7 @@ use flate2::write::MultiGzDecoder;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body_util::BodyExt;
+use tokio::sync::Semaphore;
 
 use super::client::Deadline;
 use super::fault;
@@ -18,6 +19,12 @@ const BITE: usize = 2048;
 
 /// How much of a redirect's own body is read to keep its connection.
 const DRAIN: usize = 64 << 10;
+
+/// How large a body is that needs a permit.
+const LARGE: usize = 1 << 20;
+
+/// How many bytes are kept of a body that is too large: enough to show what it was.
+const BEGINNING: usize = 64 << 10;
 
 /// The encoded body, from whichever client.
 pub(super) enum Raw {
@@ -47,7 +54,7 @@ pub(super) struct Body {
 }
 
 enum Decoder {
-    Gzip(MultiGzDecoder<Vec<u8>>),
+    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
     Unknown(String),
 }
 
@@ -74,7 +81,7 @@ impl Body {
         let text = |name| headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok()).map(str::trim);
         let decoder = match text(CONTENT_ENCODING).map(str::to_ascii_lowercase).as_deref() {
             None | Some("" | "identity") => None,
-            Some("gzip" | "x-gzip") => Some(Decoder::Gzip(MultiGzDecoder::new(Vec::new()))),
+            Some("gzip" | "x-gzip") => Some(Decoder::Gzip(Box::new(MultiGzDecoder::new(Vec::new())))),
             Some(other) => Some(Decoder::Unknown(other.to_owned())),
         };
         let expected = text(CONTENT_LENGTH).and_then(|n| n.parse().ok());
@@ -91,7 +98,11 @@ impl Body {
                         self.received += chunk.len() as u64;
                         self.last = Instant::now();
                         self.waiting = chunk;
-                        continue;
+                        // A server that is always ready with more would never let the deadline have its turn.
+                        match self.deadline.is_over(self.last) {
+                            false => continue,
+                            true => Err(HttpError::new(Fault::Timeout, self.late())),
+                        }
                     }
                     Ok(None) => {
                         self.ended = true;
@@ -113,8 +124,10 @@ impl Body {
         None
     }
 
-    /// Reads the body to its end, or to `limit` decoded bytes.
-    pub(super) async fn collect(&mut self, limit: usize) -> (Bytes, BodyEnd) {
+    /// Reads the body to its end, or to `limit` decoded bytes; of a larger one only the beginning is kept. Whoever
+    /// goes beyond [`LARGE`] needs one of the `large` permits, so that many bodies at once have a bound together.
+    pub(super) async fn collect(&mut self, limit: usize, large: &Semaphore) -> (Bytes, BodyEnd) {
+        let mut permit = None;
         let mut first = Bytes::new();
         let mut more = BytesMut::new();
         let mut end = BodyEnd::Complete;
@@ -139,9 +152,16 @@ impl Body {
                 more.extend_from_slice(&piece);
             }
             if too_large {
-                end = BodyEnd::TooLarge;
                 self.raw = Raw::Nothing;
-                break;
+                let kept = if more.is_empty() { &first[..] } else { &more[..] };
+                return (Bytes::copy_from_slice(&kept[..kept.len().min(BEGINNING)]), BodyEnd::TooLarge);
+            }
+            if more.len() > LARGE && permit.is_none() {
+                permit = self.deadline.within(large.acquire()).await.and_then(Result::ok);
+                if permit.is_none() {
+                    end = BodyEnd::Broken(format!("{} and other large bodies were read at the same time", self.late()));
+                    break;
+                }
             }
         }
         (if more.is_empty() { first } else { more.freeze() }, end)
@@ -183,7 +203,7 @@ impl Body {
         match &mut self.decoder {
             None => Ok(std::mem::take(&mut self.waiting)),
             Some(Decoder::Unknown(name)) => {
-                let message = format!("the body is encoded with {name:?}, which was not asked for");
+                let message = format!("the body is encoded with {name:?}, which is not understood here");
                 Err(HttpError::new(Fault::Protocol, message))
             }
             Some(Decoder::Gzip(decoder)) => {

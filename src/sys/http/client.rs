@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
+use tokio::sync::Semaphore;
 
 use super::body::{Body, Raw};
 use super::hop::{Hop, shown};
@@ -13,10 +14,13 @@ use super::{fault, timed, tls};
 use crate::model::quantity;
 
 /// Sends requests. One for the whole process.
-#[derive(Default)]
 pub struct Http {
     pool: Pool,
+    large: Semaphore,
 }
+
+/// How many large bodies are held in memory at the same time.
+const LARGE_BODIES: usize = 24;
 
 /// An answer whose body comes piece by piece.
 pub struct Streaming {
@@ -72,16 +76,27 @@ impl Deadline {
         quantity::seconds(self.given.as_secs_f64())
     }
 
+    /// Tells whether it has passed.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        now >= self.at.into_std()
+    }
+
     /// Returns how long there was.
     pub(super) fn given(&self) -> Duration {
         self.given
     }
 }
 
+impl Default for Http {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Http {
     /// Makes the client.
     pub fn new() -> Self {
-        Self::default()
+        Self { pool: Pool::default(), large: Semaphore::new(LARGE_BODIES) }
     }
 
     /// Sends a request and reads the answer, its body at most to `max_body` decoded bytes.
@@ -92,7 +107,7 @@ impl Http {
     pub async fn send(&self, request: &Request) -> Result<Response, HttpError> {
         let started = Instant::now();
         let Arrived { mut answer, url, redirects, notes } = self.follow(request, Deadline::of(request)).await?;
-        let (body, body_end) = answer.body.collect(request.max_body).await;
+        let (body, body_end) = answer.body.collect(request.max_body, &self.large).await;
         Ok(Response {
             status: answer.status,
             version: version(answer.version),
@@ -154,11 +169,12 @@ impl Http {
         deadline: Deadline,
         notes: &mut Vec<String>,
     ) -> Result<Answer, HttpError> {
+        let connection = hop.connection(&request.connection);
         if request.timed {
-            return timed::exchange(&self.pool, hop, &request.connection, deadline).await;
+            return timed::exchange(&self.pool, hop, &connection, deadline).await;
         }
-        let client = self.pool.client(&request.connection, hop.is_https()).await?;
-        let peer = request.connection.proxy.as_deref().map_or_else(|| hop.peer(), |p| format!("the proxy {}", hide(p)));
+        let client = self.pool.client(&connection, hop.is_https()).await?;
+        let peer = connection.proxy.as_deref().map_or_else(|| hop.peer(), |p| format!("the proxy {}", hide(p)));
         match attempt(&client, hop, deadline, &peer).await {
             // A server may close an idle connection at the moment in which it is used again. That says nothing of the
             // service, so a request that changes nothing is sent once more, and a reader is told.

@@ -5,9 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use std::borrow::Cow;
 use url::Url;
 
-use super::message::{Fault, HttpError, Request};
+use super::message::{Connection, Fault, HttpError, Request};
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("holdpoint/", env!("CARGO_PKG_VERSION")));
 
@@ -17,6 +18,8 @@ pub(super) struct Hop {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// Whether a redirect has led to another origin than the one that was asked for.
+    foreign: bool,
 }
 
 impl Hop {
@@ -31,7 +34,7 @@ impl Hop {
             let key = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| wrong(format!("{name:?} is not a header's name")))?;
             // The value is not repeated: it may be a secret.
-            let value = HeaderValue::from_str(value).map_err(|_| {
+            let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
                 wrong(format!("the header {name:?} has a value with a line break or another control sign"))
             })?;
             headers.append(key, value);
@@ -49,7 +52,7 @@ impl Hop {
         ] {
             headers.entry(name).or_insert(value);
         }
-        Ok(Self { method, url, headers, body: request.body.clone() })
+        Ok(Self { method, url, headers, body: request.body.clone(), foreign: false })
     }
 
     /// Returns the request that a redirect leads to; nothing when the answer is no redirect.
@@ -62,26 +65,11 @@ impl Hop {
         headers: &HeaderMap,
         notes: &mut Vec<String>,
     ) -> Result<Option<Self>, HttpError> {
-        let Some(location) = headers.get(LOCATION).filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308)) else {
-            return Ok(None);
-        };
-        let refuse = |message: String| HttpError::new(Fault::Redirect, message);
-        let target = String::from_utf8_lossy(location.as_bytes());
-        let mut url = self
-            .url
-            .join(target.trim())
-            .map_err(|e| refuse(format!("{} redirects to {target:?}, which is no URL: {e}", self.shown())))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(refuse(format!("{} redirects to {}, which is not HTTP", self.shown(), shown(&url))));
-        }
-        if self.is_https() && url.scheme() == "http" {
-            let message = format!("{} redirects from https to http: {}", self.shown(), shown(&url));
-            return Err(refuse(message));
-        }
-        take_credentials(&mut url);
-        url.set_fragment(None);
-        let mut next =
-            Self { method: self.method.clone(), url, headers: self.headers.clone(), body: self.body.clone() };
+        let location = headers.get(LOCATION).filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308));
+        let Some(location) = location else { return Ok(None) };
+        let url = self.target(&String::from_utf8_lossy(location.as_bytes()))?;
+        let (headers, body) = (self.headers.clone(), self.body.clone());
+        let mut next = Self { method: self.method.clone(), url, headers, body, foreign: self.foreign };
         let becomes_get = match status {
             303 => self.method != Method::HEAD,
             301 | 302 => self.method == Method::POST,
@@ -94,9 +82,36 @@ impl Hop {
             next.headers.remove(CONTENT_LENGTH);
         }
         if self.url.origin() != next.url.origin() {
+            next.foreign = true;
             next.hold_back(notes);
         }
         Ok(Some(next))
+    }
+
+    /// Reads where a redirect leads, and refuses what must not be followed.
+    fn target(&self, location: &str) -> Result<Url, HttpError> {
+        let refuse = |message: String| HttpError::new(Fault::Redirect, message);
+        let mut url = self
+            .url
+            .join(location.trim())
+            .map_err(|e| refuse(format!("{} redirects to {location:?}, which is no URL: {e}", self.shown())))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(refuse(format!("{} redirects to {}, which is not HTTP", self.shown(), shown(&url))));
+        }
+        if self.is_https() && url.scheme() == "http" {
+            return Err(refuse(format!("{} redirects from https to http: {}", self.shown(), shown(&url))));
+        }
+        take_credentials(&mut url);
+        url.set_fragment(None);
+        Ok(url)
+    }
+
+    /// Returns how the connection is made: the client's certificate, too, stays with the origin it was given for.
+    pub(super) fn connection<'a>(&self, given: &'a Connection) -> Cow<'a, Connection> {
+        match self.foreign && given.client_cert.is_some() {
+            true => Cow::Owned(Connection { client_cert: None, ..given.clone() }),
+            false => Cow::Borrowed(given),
+        }
     }
 
     /// Drops every header that could carry a credential, before the request goes to somebody else.
@@ -107,7 +122,8 @@ impl Hop {
                 || *name == CONTENT_LENGTH
                 || name.as_str().starts_with("accept")
         };
-        let dropped: Vec<HeaderName> = self.headers.keys().filter(|name| !harmless(name)).cloned().collect();
+        let mut dropped: Vec<HeaderName> = self.headers.keys().filter(|name| !harmless(name)).cloned().collect();
+        dropped.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         for name in &dropped {
             self.headers.remove(name);
         }
@@ -184,7 +200,6 @@ fn take_credentials(url: &mut Url) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::http::Connection;
     use std::time::Duration;
 
     fn hop(method: &str, url: &str, headers: &[(&str, &str)]) -> Hop {
@@ -213,8 +228,14 @@ mod tests {
         let first = hop("GET", "http://a.test/x", &secret);
         for elsewhere in ["http://b.test/", "http://a.test:81/", "https://a.test/"] {
             let gone = next(&first, 302, elsewhere).expect("allowed").expect("a redirect");
-            let names: Vec<_> = gone.headers.keys().map(HeaderName::as_str).collect();
-            assert_eq!(names, ["accept", "user-agent", "accept-encoding"], "{elsewhere}");
+            let mut names: Vec<_> = gone.headers.keys().map(HeaderName::as_str).collect();
+            names.sort_unstable();
+            assert_eq!(names, ["accept", "accept-encoding", "user-agent"], "{elsewhere}");
+            let given = Connection { client_cert: Some("me.pem".into()), ..Connection::default() };
+            assert_eq!(
+                (first.connection(&given).client_cert.is_some(), gone.connection(&given).client_cert.is_some()),
+                (true, false)
+            );
             let back = next(&gone, 302, "http://a.test/x").ok().flatten();
             assert!(back.is_none_or(|h| !h.headers.contains_key("x-api-key")), "dropped for good");
         }

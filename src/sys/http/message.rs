@@ -67,7 +67,7 @@ pub struct Response {
     pub url: String,
     /// The headers, names in lower case, values as text.
     pub headers: Vec<(String, String)>,
-    /// The body, decoded, at most `max_body` bytes of it.
+    /// The body, decoded; of one larger than `max_body` the first 64 KiB.
     pub body: Bytes,
     /// What became of the body.
     pub body_end: BodyEnd,

@@ -24,9 +24,12 @@ const IDLE_PER_HOST: usize = 1024;
 pub(super) struct Pool {
     plain: OnceCell<Client>,
     secure: OnceCell<Client>,
-    others: Mutex<HashMap<(Connection, bool), Arc<OnceCell<Client>>>>,
-    configs: Mutex<HashMap<Connection, Arc<OnceCell<Arc<ClientConfig>>>>>,
+    others: Cells<(Connection, bool), Client>,
+    configs: Cells<Connection, Arc<ClientConfig>>,
 }
+
+/// Values that are made when they are first asked for, each once however many ask at the same time.
+type Cells<K, V> = Mutex<HashMap<K, Arc<OnceCell<V>>>>;
 
 impl Pool {
     /// Returns the client for a way of connecting.

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::HOST;
 use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -94,10 +96,24 @@ async fn open(
         .ok_or_else(|| late(format!("no connection to {peer}"), deadline))?
         .map_err(|e| fault::of_connect(&e, &peer))?;
     timing.connect = split(&mut lap);
-    let prior = connection.version == HttpVersion::Http2;
-    let Some(config) = config else {
-        return Ok(Open { stream: Box::new(stream), http2: prior, certificate: None });
-    };
+    match config {
+        None => Ok(Open { stream: Box::new(stream), http2: insisted(connection), certificate: None }),
+        Some(config) => {
+            let open = handshake(hop, config, stream, insisted(connection), deadline).await?;
+            timing.tls = split(&mut lap);
+            Ok(open)
+        }
+    }
+}
+
+async fn handshake(
+    hop: &Hop,
+    config: Arc<ClientConfig>,
+    stream: TcpStream,
+    insisted: bool,
+    deadline: Deadline,
+) -> Result<Open, HttpError> {
+    let peer = hop.peer();
     let host = hop.url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let name = ServerName::try_from(host)
         .map_err(|e| HttpError::new(Fault::Request, format!("{peer} is not a name for TLS: {e}")))?;
@@ -105,11 +121,14 @@ async fn open(
     let stream = stream
         .ok_or_else(|| late(format!("no TLS handshake with {peer}"), deadline))?
         .map_err(|e| fault::of(&e, &peer))?;
-    timing.tls = split(&mut lap);
     let session = stream.get_ref().1;
     let certificate = session.peer_certificates().and_then(|chain| tls::certificate(chain.first()?));
-    let http2 = prior || session.alpn_protocol() == Some(b"h2");
+    let http2 = insisted || session.alpn_protocol() == Some(b"h2");
     Ok(Open { stream: Box::new(stream), http2, certificate })
+}
+
+fn insisted(connection: &Connection) -> bool {
+    connection.version == HttpVersion::Http2
 }
 
 async fn addresses(hop: &Hop, connection: &Connection) -> Result<Vec<SocketAddr>, HttpError> {

@@ -4,3 +4,7 @@ pub(crate) mod env;
 pub mod records;
 pub(crate) mod records;
 pub(crate) mod prometheus;
+pub(crate) mod nginx;
+pub(crate) mod probing;
+pub(crate) mod rogue;
+pub(crate) mod secure;
