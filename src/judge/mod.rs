@@ -17,3 +17,4 @@ pub mod words;
 
 pub use gate::{Counted, Rules, gate};
 pub use look::{Terms, look};
+pub use that::scope;

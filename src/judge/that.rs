@@ -98,7 +98,8 @@ fn shown(roots: &BTreeSet<String>, measures: &Measures) -> String {
     words.take(6).collect::<Vec<_>>().join(", ")
 }
 
-fn scope(measures: &Measures) -> Scope {
+/// Makes the scope of expressions over the measures: what `that` and `capture` see.
+pub fn scope(measures: &Measures) -> Scope {
     let mut roots = Map::new();
     for (name, value) in measures.iter().filter(|(name, _)| name.key().is_none()) {
         let Some(value) = json(value) else { continue };

@@ -188,11 +188,6 @@ pub trait Probe: Send + Sync {
         Duration::ZERO
     }
 
-    /// Tells whether one series that holds is enough.
-    fn series_any(&self) -> bool {
-        false
-    }
-
     /// Looks once. Dropping the future ends the look and everything that it started.
     async fn observe(&self, look: &Look<'_>) -> Observation;
 }
