@@ -89,6 +89,6 @@ pub mod report;
 
 pub mod live;
 
-//pub mod demo;
+pub mod demo;
 
-//pub mod cli;
+pub mod cli;

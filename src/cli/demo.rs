@@ -8,7 +8,7 @@ use super::args::{DemoArgs, HowArgs, InputArgs, SelectArgs, Show};
 use super::load::{Ask, load_text};
 use super::reports::Wanted;
 use super::run::{Job, accept, carry_out, runtime};
-use super::{Result, USAGE, stdio};
+use super::{Result, USAGE, signals, stdio};
 
 const CHECKLIST: &str = include_str!("../../checklists/demo.yaml");
 
@@ -19,8 +19,9 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
     wanted.add("markdown", args.output.join("signoff.md"))?;
     wanted.add("junit", args.output.join("junit.xml"))?;
     let runtime = runtime()?;
-    let flaws = if args.fix { Flaws::fixed() } else { Flaws::demo() };
-    let service = runtime.block_on(Service::start(flaws))?;
+    let flaws = if args.fix { Flaws::demo().fixed() } else { Flaws::demo() };
+    let stop = runtime.block_on(async { signals::listen() })?;
+    let service = runtime.block_on(Service::start(flaws, None))?;
     stdio::say(&format!("a sample service answers at {}, its log is {}", service.base_url(), service.log_path().display()));
     let inputs = InputArgs {
         set: vec![format!("base_url={}", service.base_url()), format!("log_path={}", service.log_path().display())],
@@ -40,11 +41,21 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
     };
     let mut decision = Decision::Undecided;
     for plan in plans {
-        let job = Job { how: &how, allow_changes: false, filters: Vec::new(), store: &args.store.store, world: world.clone() };
+        let job = Job {
+            how: &how,
+            allow_changes: false,
+            filters: Vec::new(),
+            store: &args.store.store,
+            world: world.clone(),
+            stop: stop.clone(),
+        };
         decision = runtime.block_on(carry_out(plan, &wanted, &job))?.decision;
     }
+    let status = decision.exit_status();
+    stdio::say(&format!("as a gate, `holdpoint run` would leave with exit status {status} ({decision})"));
     if !args.fix && decision == Decision::NoGo {
         stdio::say("one check fails on purpose; `holdpoint demo --fix` runs the same against the mended service");
     }
-    Ok(decision.exit_status())
+    // The demonstration itself went well, unless it was cut short.
+    Ok(if decision == Decision::Undecided { status } else { 0 })
 }

@@ -14,9 +14,9 @@ use crate::live::lines::JsonLines;
 use crate::model::outline::Header;
 use crate::model::{Decision, RunId};
 use crate::plan::Plan;
-use crate::record::store;
-use crate::record::{Recorder, RunRecord, SharedStore};
+use crate::record::{self, Handle, Recorder, RunRecord, store};
 use crate::report::{RunView, terminal};
+use crate::run::dispatcher::Stop;
 use crate::run::{Identity, Journal, JournalEnd, Options};
 use crate::signoff;
 use crate::sys::World;
@@ -38,9 +38,17 @@ pub(super) fn main(args: &RunArgs) -> Result<u8> {
     let allow_changes = args.how.allow_changes || (!args.how.read_only && plans.iter().all(consent));
     let filters = filters(args);
     let runtime = runtime()?;
+    let stop = runtime.block_on(async { signals::listen() })?;
     let mut worst = Decision::Go;
     for plan in plans {
-        let job = Job { how: &args.how, allow_changes, filters: filters.clone(), store: &args.store.store, world: world.clone() };
+        let job = Job {
+            how: &args.how,
+            allow_changes,
+            filters: filters.clone(),
+            store: &args.store.store,
+            world: world.clone(),
+            stop: stop.clone(),
+        };
         worst = worse(worst, runtime.block_on(carry_out(plan, &wanted, &job))?.decision);
     }
     Ok(worst.exit_status())
@@ -54,12 +62,12 @@ pub(crate) struct Job<'a> {
     pub filters: Vec<String>,
     pub store: &'a str,
     pub world: World,
+    pub stop: Stop,
 }
 
 /// What a run came to, for whoever called it.
 pub(crate) struct Outcome {
     pub decision: Decision,
-    pub run: RunId,
 }
 
 /// Makes the runtime that everything asynchronous runs on.
@@ -86,26 +94,25 @@ pub(crate) fn accept(loaded: Vec<Loaded>) -> Option<Vec<Plan>> {
 pub(crate) async fn carry_out(plan: Plan, wanted: &Wanted, job: &Job<'_>) -> Result<Outcome> {
     let identity = identity(&plan, job);
     let run = identity.run.clone();
-    let store = match store::open(job.store) {
-        Ok(store) => SharedStore::new(store),
+    let recorder = match store::open(job.store).and_then(|store| Recorder::new(store, run.clone())) {
+        Ok(recorder) => recorder,
         Err(error) => {
-            stdio::say(&format!("error: the store cannot be opened, so nothing was run: {error}"));
-            return Ok(Outcome { decision: Decision::Undecided, run });
+            stdio::say(&format!("error: the store cannot be used, so nothing was run: {error}"));
+            return Ok(Outcome { decision: Decision::Undecided });
         }
     };
-    let stop = signals::listen()?;
-    let recorder = Box::new(Recorder::new(store.clone(), run.clone()));
-    let (journal, thread) = Journal::start(recorder, displays(job.how.format, wanted));
+    let kept = recorder.handle();
+    let (journal, thread) = Journal::start(Box::new(recorder), displays(job.how.format, wanted));
     let options = Options {
         jobs: job.how.jobs.into(),
         per_host: job.how.per_host.into(),
         allow_changes: job.allow_changes,
         read_only: job.how.read_only,
     };
-    crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, stop).await;
+    crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, job.stop.clone()).await;
     let end = tokio::task::spawn_blocking(move || thread.join()).await?;
     let end = end.map_err(|_| anyhow::anyhow!("the thread that keeps the record broke down"))?;
-    conclude(&run, &store, end, wanted, job)
+    conclude(&run, &kept, end, wanted, job)
 }
 
 fn displays(format: Show, wanted: &Wanted) -> Vec<Box<dyn Sink>> {
@@ -121,11 +128,11 @@ fn displays(format: Show, wanted: &Wanted) -> Vec<Box<dyn Sink>> {
 }
 
 /// Rules on the record, shows it, writes the reports.
-fn conclude(run: &RunId, store: &SharedStore, end: JournalEnd, wanted: &Wanted, job: &Job<'_>) -> Result<Outcome> {
+fn conclude(run: &RunId, kept: &Handle, end: JournalEnd, wanted: &Wanted, job: &Job<'_>) -> Result<Outcome> {
     for complaint in &end.complaints {
         stdio::say(&format!("warning: {complaint}"));
     }
-    let mut record = store.load_with(run, end.unrecorded)?;
+    let mut record = kept.with_store(|store| record::load_with(store, run, end.unrecorded))?;
     if let Some(fault) = &end.fault {
         stdio::say(&format!("error: the record could not be kept: {fault}"));
         record.interrupted.get_or_insert_with(|| format!("the store failed: {fault}"));
@@ -138,7 +145,10 @@ fn conclude(run: &RunId, store: &SharedStore, end: JournalEnd, wanted: &Wanted, 
         let width = u16::try_from(stdio::width()).unwrap_or(100);
         stdio::print(&terminal::render(&view, width, stdio::colour_of_stdout()));
     }
-    let export = |out: &mut dyn Write| Ok(store.export(run, out)?);
+    let export = |out: &mut dyn Write| {
+        kept.with_store(|store| record::format::export(store, run, out))?;
+        Ok(())
+    };
     if !wanted.write(&view, &export) && decision == Decision::Go {
         // A report that was asked for and is not there must not go unnoticed behind a green light.
         decision = Decision::Undecided;
@@ -148,7 +158,7 @@ fn conclude(run: &RunId, store: &SharedStore, end: JournalEnd, wanted: &Wanted, 
             stdio::say(&format!("wrote {}", path.display()));
         }
     }
-    Ok(Outcome { decision, run: run.clone() })
+    Ok(Outcome { decision })
 }
 
 fn identity(plan: &Plan, job: &Job<'_>) -> Identity {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io;
 
-use crate::model::{Kind, Literal, Matcher, Quantity, Unit, Value, quantity};
+use crate::model::{Expectation, Kind, Literal, Matcher, Quantity, Unit, Value, quantity};
 
 /// The most characters of a text or JSON value that are shown.
 const SHOWN: usize = 160;
@@ -16,6 +16,28 @@ const MEMBERS: usize = 10;
 /// Prints a matcher in the words of the checklist language: `< 500ms`, `"ok"`, `contains "x"`.
 pub fn matcher(matcher: &Matcher) -> String {
     Words(matcher).to_string()
+}
+
+/// Says what must hold, in words: `status 200, latency < 500ms`.
+pub fn expectation(expectation: &Expectation) -> String {
+    match expectation {
+        Expectation::Measure { name, matcher: inner, .. } if name.name() == "value" && name.key().is_none() => {
+            matcher(inner)
+        }
+        Expectation::Measure { name, matcher: inner, .. } => format!("{name} {}", matcher(inner)),
+        Expectation::That { expression, .. } => expression.clone(),
+        Expectation::All(list) => all_of(list, ", "),
+        Expectation::Any(list) => all_of(list, " or "),
+        Expectation::Not(inner) => format!("not ({})", self::expectation(inner)),
+    }
+}
+
+fn all_of(list: &[Expectation], between: &str) -> String {
+    let in_list = |inner: &Expectation| match inner {
+        Expectation::All(members) | Expectation::Any(members) if members.len() > 1 => format!("({})", expectation(inner)),
+        _ => expectation(inner),
+    };
+    list.iter().map(in_list).collect::<Vec<_>>().join(between)
 }
 
 struct Words<'a>(&'a Matcher);

@@ -49,7 +49,7 @@ impl Builder<'_, '_, '_> {
         let capture = self.captures_of(node, kind);
         let mut wants = Wants::default();
         let used = [&terms.expect, &terms.warn];
-        used.into_iter().flatten().flat_map(expect::wants).for_each(|name| wants.add(name));
+        used.into_iter().flatten().flat_map(|e| expect::wants(kind, e)).for_each(|name| wants.add(name));
         capture.iter().flat_map(|(_, e)| measures_used(e, kind)).for_each(|name| wants.add(name));
         let timeout = node.get("timeout").and_then(|n| self.reading.duration(n)).unwrap_or(self.defaults.timeout);
         let ignore = texts(node.get("ignore"));
