@@ -371,6 +371,50 @@ async fn a_good_certificate_is_measured_and_an_unchecked_one_is_marked() {
 }
 
 #[tokio::test]
+async fn a_client_certificate_is_shown_to_a_server_that_asks() {
+    let server = Secure::start(Shows::AsksBack).await;
+    let (url, ca, client) = (server.url(), server.ca(), server.client());
+    for wants in [&["status"][..], &["timing.tls"]] {
+        let yaml = format!("{{ url: '{url}', tls: {{ ca: '{}', cert: '{}' }} }}", ca.display(), client.display());
+        let look = Probing::new().look("http", wants, &yaml).await;
+        assert_eq!(number(&look, "status"), 200.0);
+        let yaml = format!("{{ url: '{url}', tls: {{ ca: '{}' }} }}", ca.display());
+        let look = Probing::new().look("http", wants, &yaml).await;
+        assert!(cause(&look).contains("the server wants a client certificate"), "{}", cause(&look));
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_stalls_ends_in_time() {
+    // Connections wait in the backlog; nobody ever answers.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("https://{}/", listener.local_addr().expect("an address"));
+    let begun = Instant::now();
+    let look = get_with(300, &["status"], &url).await;
+    assert!(cause(&look).starts_with("no answer from 127.0.0.1:"), "{look:?}");
+    let look = get_with(300, &["timing.tls"], &url).await;
+    assert!(cause(&look).starts_with("no TLS handshake with 127.0.0.1:"), "{look:?}");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_look_that_is_dropped_closes_its_connection() {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let rogue = Rogue::start(move |_, stream| {
+        rogue::stall(stream);
+        let _ = sender.send(());
+    });
+    for wants in [&["status"][..], &["timing.dns"]] {
+        let probing = Probing::new();
+        let probe = probing.compile("http", wants, &rogue.url("/")).expect("valid");
+        let looked = tokio::time::timeout(Duration::from_millis(200), probing.observe(&*probe)).await;
+        assert!(looked.is_err(), "the server never answers");
+        let gone = tokio::time::timeout(Duration::from_secs(10), receiver.recv()).await;
+        assert!(gone.is_ok(), "the connection is still open: {wants:?}");
+    }
+}
+
+#[tokio::test]
 async fn phases_are_timed_on_a_connection_of_their_own() {
     let nginx = nginx();
     let wants = ["timing.connect", "timing.tls", "tls.issuer", "body"];
@@ -406,7 +450,7 @@ async fn http2_is_spoken_when_insisted_on() {
         assert_eq!((number(&look, "status"), text(&look, "version")), (200.0, "HTTP/2"));
         let yaml = format!("{{ url: '{}/health', version: 2 }}", nginx.url);
         let look = Probing::new().look("http", wants, &yaml).await;
-        assert!(cause(&look).contains("did not answer in HTTP"), "{}", cause(&look));
+        assert!(cause(&look).starts_with("no answer in HTTP/2"), "{}", cause(&look));
     }
 }
 

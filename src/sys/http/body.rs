@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Instant;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use flate2::write::MultiGzDecoder;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
@@ -21,7 +21,7 @@ const BITE: usize = 2048;
 const DRAIN: usize = 64 << 10;
 
 /// How large a body is that needs a permit.
-const LARGE: usize = 1 << 20;
+const LARGE: usize = 128 << 10;
 
 /// How many bytes are kept of a body that is too large: enough to show what it was.
 const BEGINNING: usize = 64 << 10;
@@ -129,7 +129,7 @@ impl Body {
     pub(super) async fn collect(&mut self, limit: usize, large: &Semaphore) -> (Bytes, BodyEnd) {
         let mut permit = None;
         let mut first = Bytes::new();
-        let mut more = BytesMut::new();
+        let mut more: Vec<u8> = Vec::new();
         let mut end = BodyEnd::Complete;
         while let Some(next) = self.next().await {
             let mut piece = match next {
@@ -146,9 +146,12 @@ impl Body {
             if first.is_empty() && more.is_empty() {
                 first = piece;
             } else {
-                if more.is_empty() {
-                    more.extend_from_slice(&std::mem::take(&mut first));
+                let before = std::mem::take(&mut first);
+                let needed = before.len() + more.len() + piece.len();
+                if needed > more.capacity() {
+                    more.reserve_exact(needed.saturating_mul(2).min(limit) - more.len());
                 }
+                more.extend_from_slice(&before);
                 more.extend_from_slice(&piece);
             }
             if too_large {
@@ -164,7 +167,7 @@ impl Body {
                 }
             }
         }
-        (if more.is_empty() { first } else { more.freeze() }, end)
+        (if more.is_empty() { first } else { more.into() }, end)
     }
 
     /// Reads a small body away, so that its connection can be used again.

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::body::{Body, Raw};
 use super::hop::{Hop, shown};
-use super::message::{BodyEnd, Certificate, Fault, HttpError, Request, Response, Timing};
+use super::message::{BodyEnd, Certificate, Fault, HttpError, HttpVersion, Request, Response, Timing};
 use super::pool::Pool;
 use super::{fault, timed, tls};
 use crate::model::quantity;
@@ -20,7 +20,7 @@ pub struct Http {
 }
 
 /// How many large bodies are held in memory at the same time.
-const LARGE_BODIES: usize = 24;
+const LARGE_BODIES: usize = 12;
 
 /// An answer whose body comes piece by piece.
 pub struct Streaming {
@@ -139,7 +139,8 @@ impl Http {
         let mut visited = Vec::new();
         let mut notes = Vec::new();
         loop {
-            let mut answer = self.exchange(&hop, request, deadline, &mut notes).await?;
+            let exchanged = self.exchange(&hop, request, deadline, &mut notes).await;
+            let mut answer = exchanged.map_err(|error| insisting(error, request.connection.version))?;
             let next = match request.max_redirects {
                 0 => None,
                 _ => hop.next(answer.status, &answer.headers, &mut notes)?,
@@ -242,6 +243,16 @@ impl Answer {
         let bodiless = hop.method == http::Method::HEAD || matches!(self.status, 204 | 304);
         self.body = Body::new(raw, &self.headers, bodiless, deadline);
         self
+    }
+}
+
+/// Says that the server may not speak the version that is insisted on.
+fn insisting(error: HttpError, version: HttpVersion) -> HttpError {
+    match (error.kind, version) {
+        (Fault::Protocol, HttpVersion::Http2) => {
+            HttpError::new(Fault::Protocol, format!("no answer in HTTP/2: {}", error.message))
+        }
+        _ => error,
     }
 }
 

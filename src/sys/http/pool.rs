@@ -87,11 +87,21 @@ impl Pool {
         for (host, text) in &connection.resolve {
             builder = builder.resolve(host, address(host, text)?);
         }
-        if let Some(proxy) = &connection.proxy {
-            let wrong = |_| HttpError::new(Fault::Request, "the proxy is not a URL such as http://proxy:3128");
-            builder = builder.proxy(Proxy::all(proxy).map_err(wrong)?);
+        if let Some(url) = &connection.proxy {
+            builder = builder.proxy(proxy(url)?);
         }
         builder.build().map_err(|e| super::fault::of(&e, "the client"))
+    }
+}
+
+/// Reads a proxy's URL. It is not repeated, for it may carry a password.
+fn proxy(text: &str) -> Result<Proxy, HttpError> {
+    let wrong =
+        || HttpError::new(Fault::Request, "the proxy is not a URL such as http://proxy:3128 or socks5://proxy:1080");
+    let url = url::Url::parse(text).map_err(|_| wrong())?;
+    match matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.has_host() {
+        true => Proxy::all(url).map_err(|_| wrong()),
+        false => Err(wrong()),
     }
 }
 

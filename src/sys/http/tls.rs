@@ -147,10 +147,17 @@ impl ServerCertVerifier for Known {
 }
 
 fn explain(error: rustls::Error, der: &CertificateDer<'_>) -> rustls::Error {
-    if !matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) {
-        return error;
-    }
-    let Some(certificate) = certificate(der) else { return error };
+    // A stranger who bears the name of a known authority fails by the signature.
+    let unknown = match &error {
+        rustls::Error::InvalidCertificate(cause) => matches!(
+            cause,
+            CertificateError::UnknownIssuer
+                | CertificateError::BadSignature
+                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+        ),
+        _ => false,
+    };
+    let Some(certificate) = certificate(der).filter(|_| unknown) else { return error };
     let why = match certificate.issuer == certificate.subject {
         true => Untrusted::SelfSigned,
         false => Untrusted::Issuer(certificate.issuer),
