@@ -1,11 +1,12 @@
 //! PromQL, read without a server: parsing with places, comparisons taken apart, selectors, and queries that are valid
 //! but cannot mean what they say. Knows nothing of checklists and does no I/O.
 //!
-//! Read in this order: [`tokens`] cuts a query into words, [`parse`] checks it and finds the place of a mistake,
+//! Read in this order: [`tokens`] cuts a query into words, [`parse`] checks it, `mistake` finds the place of what is wrong,
 //! [`compare`] takes `x < 5` apart, [`selectors`] lists what is looked up, [`lint`] warns.
 
 pub mod compare;
 pub mod lint;
+mod mistake;
 pub mod parse;
 pub mod selectors;
 pub mod tokens;

@@ -272,6 +272,7 @@ fn mistakes_are_found_before_anything_runs() {
         ("hisogram_quantile(0.9, x)", "bad-promql", "hisogram_quantile"),
         ("|\n  sum(\n    rate(x)\n  )", "bad-promql", "rate(x)"),
         ("x[5m]", "bad-promql", "x[5m]"),
+        ("'sum(x{v=\"{{ inputs.variant }}\"}'", "bad-promql", "("),
         ("'x{status=\"5..\"}'", "odd-promql", "5.."),
         ("{ query: x, source: nowhere }", "unknown-source", "nowhere"),
         ("{ query: x, range: { last: soak } }", "not-yet", "soak"),

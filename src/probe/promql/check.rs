@@ -14,14 +14,14 @@ pub(super) enum Checked {
     Valid(Box<Query>),
     /// It is not valid, whatever the values are.
     Wrong(SyntaxError),
-    /// That depends on the values.
-    Unknown,
+    /// That depends on the values. With stand-ins for them, this is wrong.
+    Unknown(Option<SyntaxError>),
 }
 
 /// Checks a query as written.
 pub(super) fn check(source: &str) -> Checked {
     if source.contains("{%") || source.contains("{#") {
-        return Checked::Unknown;
+        return Checked::Unknown(None);
     }
     let holes = holes(source);
     if holes.is_empty() {
@@ -31,17 +31,19 @@ pub(super) fn check(source: &str) -> Checked {
         };
     }
     let tries = 3_usize.checked_pow(u32::try_from(holes.len()).unwrap_or(u32::MAX)).unwrap_or(usize::MAX);
+    let mut wrong = None;
     for mut n in 0..tries.min(MOST_TRIES) {
         let mut text = source.to_owned();
         for hole in &holes {
             text.replace_range(hole.clone(), &stand_in(n % 3, hole.len()));
             n /= 3;
         }
-        if let Ok(query) = promql::parse(&text) {
-            return Checked::Valid(Box::new(query));
+        match promql::parse(&text) {
+            Ok(query) => return Checked::Valid(Box::new(query)),
+            Err(error) => wrong = wrong.or(Some(error)),
         }
     }
-    Checked::Unknown
+    Checked::Unknown(wrong)
 }
 
 /// Finds the `{{ … }}`.
@@ -74,7 +76,7 @@ mod tests {
             Checked::Valid(query) if query.text().len() == source.len() => "valid",
             Checked::Valid(_) => "moved",
             Checked::Wrong(_) => "wrong",
-            Checked::Unknown => "unknown",
+            Checked::Unknown(_) => "unknown",
         }
     }
 

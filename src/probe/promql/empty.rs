@@ -46,6 +46,16 @@ enum Reason {
     Unknown,
 }
 
+/// When a selector last found something.
+enum Seen {
+    /// Then, in words.
+    Stopped(String),
+    /// Not in the last 24 hours.
+    NotLately,
+    /// It could not be asked.
+    Unknown,
+}
+
 struct Asking<'a> {
     endpoint: &'a Endpoint<'a>,
     when: When,
@@ -104,7 +114,7 @@ impl Asking<'_> {
                 false => Reason::Present,
             };
         }
-        if let Some(stopped) = self.last_seen(&selector.text).await {
+        if let Seen::Stopped(stopped) = self.last_seen(&selector.text).await {
             return Reason::Absent(format!("{} {stopped}", selector.text));
         }
         let culprit = selector.matching.iter().find(|m| !groups.iter().any(|p| holds(m, p)));
@@ -116,25 +126,27 @@ impl Asking<'_> {
 
     /// Says what became of a metric that has no series now.
     async fn gone(&self, metric: &str, name: &str) -> String {
-        if let Some(stopped) = self.last_seen(name).await {
-            return format!("the metric {metric} {stopped}");
-        }
-        if !self.spend() {
-            return format!("the metric {metric} has no series now");
+        match self.last_seen(name).await {
+            Seen::Stopped(stopped) => return format!("the metric {metric} {stopped}"),
+            Seen::Unknown => return format!("the metric {metric} has no series now"),
+            Seen::NotLately if !self.spend() => return format!("the metric {metric} has not existed in the last 24h"),
+            Seen::NotLately => {}
         }
         match self.endpoint.names_of(name).await {
             Ok(names) if names.is_empty() => format!("the metric {metric} has never existed here"),
             Ok(_) => format!("the metric {metric} existed, but not in the last 24h"),
-            Err(_) => format!("the metric {metric} has no series now"),
+            Err(_) => format!("the metric {metric} has not existed in the last 24h"),
         }
     }
 
-    async fn last_seen(&self, selector: &str) -> Option<String> {
-        let points = self.ask(&format!("max(max_over_time(timestamp({selector})[1d:1m]))")).await?;
-        let point = points.first()?;
-        let time = DateTime::from_timestamp(point.value as i64, 0)?;
+    async fn last_seen(&self, selector: &str) -> Seen {
+        let Some(points) = self.ask(&format!("max(max_over_time(timestamp({selector})[1d:1m]))")).await else {
+            return Seen::Unknown;
+        };
+        let Some(point) = points.first() else { return Seen::NotLately };
+        let Some(time) = DateTime::from_timestamp(point.value as i64, 0) else { return Seen::Unknown };
         let ago = crate::model::quantity::seconds((point.at - point.value).max(0.0).round());
-        Some(format!("stopped at {} UTC, {ago} before", time.format("%Y-%m-%d %H:%M")))
+        Seen::Stopped(format!("stopped at {} UTC, {ago} before", time.format("%Y-%m-%d %H:%M")))
     }
 }
 

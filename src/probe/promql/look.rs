@@ -135,7 +135,7 @@ impl Promql {
             Data::Vector(points) => {
                 self.vector(endpoint, query, when, points, &mut measures).await;
             }
-            Data::Matrix(rows) => self.matrix(endpoint, query, now, &rows, notes, &mut measures).await,
+            Data::Matrix(rows) => self.matrix(endpoint, query, now, rows, notes, &mut measures).await?,
             Data::Text(_) => return Err(Failure::lasting("the query gives a text, not numbers")),
             Data::Histograms => {
                 return Err(Failure::lasting(
@@ -190,12 +190,13 @@ impl Promql {
         endpoint: &Endpoint<'_>,
         query: &str,
         now: DateTime<Utc>,
-        rows: &[Row],
+        rows: Vec<Row>,
         notes: &mut Vec<Note>,
         measures: &mut Measures,
-    ) {
+    ) -> Result<(), Failure> {
         let wanted = |name: &&str| self.wants.is_empty() || self.wants.any(name);
         let names: Vec<&'static str> = range::NAMES.iter().copied().filter(wanted).collect();
+        let samples: Vec<Sample> = rows.iter().map(|r| Sample { labels: r.labels.clone(), value: 0.0 }).collect();
         let numbers = rows.iter().flat_map(|r| &r.samples).filter(|(_, v)| !v.is_nan()).count();
         let all = rows.iter().map(|r| r.samples.len()).sum::<usize>();
         if numbers == 0 {
@@ -206,14 +207,21 @@ impl Promql {
             }
         } else {
             let points = self.span.map_or(0, Span::points);
-            range::measure(rows, &names, points, now.timestamp_millis() as f64 / 1000.0, measures);
+            let end = now.timestamp_millis() as f64 / 1000.0;
+            // A million samples take a while to sort.
+            let computing = tokio::task::spawn_blocking(move || range::measure(&rows, &names, points, end));
+            let computed = computing.await;
+            let computed = computed.map_err(|e| Failure::lasting(format!("the range could not be computed: {e}")))?;
+            for (name, value) in computed {
+                measures.plain(name, value);
+            }
             if numbers < all {
                 notes.push(Note::warning(format!("{} of {all} samples are NaN and are left out", all - numbers)));
             }
         }
-        measures.plain("series", Value::Number(rows.len() as f64));
-        let samples: Vec<Sample> = rows.iter().map(|r| Sample { labels: r.labels.clone(), value: 0.0 }).collect();
+        measures.plain("series", Value::Number(samples.len() as f64));
         self.labels(&samples, measures);
+        Ok(())
     }
 
     /// Gives the values of each label that is asked about.

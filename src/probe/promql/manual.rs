@@ -20,7 +20,8 @@ sections:
         expect: { max: "< 2GiB", slope: "< 1MiB/h", gaps: 0 }
 ```
 
-**Several series.** Every series must hold. With `series_policy: any` one is enough.
+**Several series.** Every series must hold. With `series_policy: any` one is enough; over a range,
+one sample.
 
 **Comparisons are taken apart.** When the top of a query compares with a number, as in `time() - x < 120`, the left
 side is measured and the right side is what must hold of it: of *every* series, not only of those that Prometheus

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::DateTime;
 
-use crate::model::{Measures, Sample, Value};
+use crate::model::{Sample, Value};
 use crate::source::prometheus::Row;
 
 /// The measures that only a range has.
@@ -15,7 +15,7 @@ pub(super) const NAMES: &[&str] =
 const MOST_VALUES: usize = 50;
 
 /// Computes the measures `names` of a range of `points` points that ends at `end`, in seconds since 1970.
-pub(super) fn measure(rows: &[Row], names: &[&'static str], points: u64, end: f64, measures: &mut Measures) {
+pub(super) fn measure(rows: &[Row], names: &[&'static str], points: u64, end: f64) -> Vec<(&'static str, Value)> {
     let mut values = Vec::new();
     let mut tables: Vec<Vec<Sample>> = names.iter().map(|_| Vec::new()).collect();
     let mut ages = Vec::new();
@@ -25,17 +25,17 @@ pub(super) fn measure(rows: &[Row], names: &[&'static str], points: u64, end: f6
         if let Some((at, _)) = numbers.last() {
             ages.push(Sample { labels: row.labels.clone(), value: (end - at).max(0.0) });
         }
+        let mut sorted: Vec<f64> = numbers.iter().map(|(_, v)| *v).collect();
+        sorted.sort_by(f64::total_cmp);
         for (name, table) in names.iter().zip(&mut tables) {
-            if let Some(value) = statistic(name, &numbers, points) {
+            if let Some(value) = statistic(name, &numbers, &sorted, points) {
                 table.push(Sample { labels: row.labels.clone(), value });
             }
         }
     }
-    measures.plain("value", Value::Series(values));
-    measures.plain("age", series(ages));
-    for (name, table) in names.iter().zip(tables) {
-        measures.plain(name, series(table));
-    }
+    let mut measured = vec![("value", Value::Series(values)), ("age", series(ages))];
+    measured.extend(names.iter().copied().zip(tables.into_iter().map(series)));
+    measured
 }
 
 fn series(samples: Vec<Sample>) -> Value {
@@ -45,7 +45,7 @@ fn series(samples: Vec<Sample>) -> Value {
     }
 }
 
-fn statistic(name: &str, numbers: &[(f64, f64)], points: u64) -> Option<f64> {
+fn statistic(name: &str, numbers: &[(f64, f64)], sorted: &[f64], points: u64) -> Option<f64> {
     let count = numbers.len() as f64;
     match name {
         "samples" => return Some(count),
@@ -53,14 +53,13 @@ fn statistic(name: &str, numbers: &[(f64, f64)], points: u64) -> Option<f64> {
         _ => {}
     }
     let (first, last) = (numbers.first()?.1, numbers.last()?.1);
-    let values = numbers.iter().map(|(_, v)| *v);
     match name {
-        "min" => Some(values.fold(f64::INFINITY, f64::min)),
-        "max" => Some(values.fold(f64::NEG_INFINITY, f64::max)),
+        "min" => sorted.first().copied(),
+        "max" => sorted.last().copied(),
         "avg" => Some(mean(numbers)),
-        "p50" => Some(quantile(numbers, 0.5)),
-        "p95" => Some(quantile(numbers, 0.95)),
-        "p99" => Some(quantile(numbers, 0.99)),
+        "p50" => Some(quantile(sorted, 0.5)),
+        "p95" => Some(quantile(sorted, 0.95)),
+        "p99" => Some(quantile(sorted, 0.99)),
         "first" => Some(first),
         "last" => Some(last),
         "delta" => Some(last - first),
@@ -79,9 +78,7 @@ fn mean(numbers: &[(f64, f64)]) -> f64 {
 }
 
 /// Interpolates between the two nearest ranks, as `quantile_over_time` does.
-fn quantile(numbers: &[(f64, f64)], share: f64) -> f64 {
-    let mut sorted: Vec<f64> = numbers.iter().map(|(_, v)| *v).collect();
-    sorted.sort_by(f64::total_cmp);
+fn quantile(sorted: &[f64], share: f64) -> f64 {
     let rank = share * (sorted.len() - 1) as f64;
     let (low, high) = (sorted[rank.floor() as usize], sorted[rank.ceil() as usize]);
     if low == high { low } else { low + (high - low) * rank.fract() }
@@ -134,14 +131,12 @@ fn at_time(row: &Row, at: f64, value: f64) -> Sample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::MeasureName;
+    use crate::model::{MeasureName, Measures};
 
     fn measured(values: &[f64]) -> Measures {
         let samples = values.iter().zip(0..).map(|(v, i)| (f64::from(i) * 10.0, *v)).collect();
-        let mut measures = Measures::new();
         let row = Row { labels: BTreeMap::new(), samples };
-        measure(&[row], NAMES, 10, 100.0, &mut measures);
-        measures
+        measure(&[row], NAMES, 10, 100.0).into_iter().map(|(name, v)| (MeasureName::plain(name), v)).collect()
     }
 
     fn one(measures: &Measures, name: &'static str) -> f64 {

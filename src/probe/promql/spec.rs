@@ -7,7 +7,7 @@ use super::look::{Promql, Span};
 use crate::diag::Diagnostic;
 use crate::model::{Expectation, Kind, Matcher, MeasureName, Op, Quantity};
 use crate::probe::{Compiling, Probe};
-use crate::promql::{self, Answer, Query};
+use crate::promql::{self, Answer, Query, SyntaxError};
 use crate::shape::{Object, Shape, field, required};
 use crate::template::{Place, Template};
 use crate::yaml::Node;
@@ -68,7 +68,7 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
         max_series: map.and_then(|m| m.get("max_series")).and_then(Node::number).map_or(1000, |n| n as usize),
     };
     match check(query_node.text()?) {
-        Checked::Unknown => {}
+        Checked::Unknown(wrong) => filled_in(compiling, query_node, &probe.query, wrong)?,
         Checked::Wrong(error) => {
             let place = query_node.place_of(compiling.reading.sources, error.range);
             compiling.reading.say(Diagnostic::error("bad-promql", place, error.message));
@@ -81,6 +81,26 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
         }
     }
     Some(Box::new(probe))
+}
+
+/// Checks a query with the inputs filled in, when they are all that it uses.
+fn filled_in(
+    compiling: &mut Compiling<'_, '_>,
+    node: &Node,
+    template: &Template,
+    wrong: Option<SyntaxError>,
+) -> Option<()> {
+    let Ok(text) = template.render(compiling.reading.inputs) else { return Some(()) };
+    if promql::parse(&text).is_ok() {
+        return Some(());
+    }
+    // The message about the stand-ins is shown, not that about the values: they may be secret.
+    let (message, place) = match wrong {
+        Some(error) => (error.message, node.place_of(compiling.reading.sources, error.range)),
+        None => ("the query is not valid once the inputs are filled in".to_owned(), node.span),
+    };
+    compiling.reading.say(Diagnostic::error("bad-promql", place, message));
+    None
 }
 
 fn gives_numbers(compiling: &mut Compiling<'_, '_>, node: &Node, query: &Query) -> Option<()> {

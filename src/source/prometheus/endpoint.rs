@@ -15,6 +15,8 @@ use crate::sys::http::{BodyEnd, Connection, Fault, Request, Response};
 
 /// The largest answer that is read, in bytes.
 const MAX_BODY: usize = 64 << 20;
+/// From this size on an answer is read on a thread of its own.
+const LARGE: usize = 256 << 10;
 
 /// A Prometheus that can be asked.
 pub struct Endpoint<'a> {
@@ -71,7 +73,14 @@ impl Endpoint<'_> {
         };
         let response = self.send("POST", &format!("/api/v1/{path}"), &form).await?;
         self.check(&response)?;
-        answer::parse(&response.body).map_err(|fault| self.unreadable(&response, &fault))
+        if response.body.len() < LARGE {
+            return answer::parse(&response.body).map_err(|fault| self.unreadable(&response, &fault));
+        }
+        let body = response.body.clone();
+        match tokio::task::spawn_blocking(move || answer::parse(&body)).await {
+            Ok(parsed) => parsed.map_err(|fault| self.unreadable(&response, &fault)),
+            Err(fault) => Err(Failure::lasting(format!("the answer of {} could not be read: {fault}", self.shown()))),
+        }
     }
 
     /// Lists the names that metrics ever had here, of those that a selector finds.
