@@ -115,13 +115,16 @@ impl Redactor {
         }
     }
 
-    /// Masks the beginning of a secret at the end of a text that was cut there.
-    fn cut_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    /// Masks secrets in an excerpt, and the pieces of secrets at its two ends.
+    fn excerpt<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let masked = self.text(text);
-        match self.pieces.at_end(&self.forms, &masked) {
-            Some(length) => Cow::Owned(format!("{}{MASK}", &masked[..masked.len() - length])),
-            None => masked,
+        let first = self.pieces.at_beginning(&self.forms, &masked).unwrap_or(0);
+        let last = self.pieces.at_end(&self.forms, &masked[first..]).unwrap_or(0);
+        if first + last == 0 {
+            return masked;
         }
+        let mask = |piece: usize| if piece > 0 { MASK } else { "" };
+        Cow::Owned(format!("{}{}{}", mask(first), &masked[first..masked.len() - last], mask(last)))
     }
 }
 
@@ -170,7 +173,9 @@ mod tests {
         let redactor = redactor(&["correct-horse-battery"]);
         assert_eq!(redactor.text(&format!("x correct-ho{mark}e-battery y")), format!("x ***{mark}*** y"));
         assert_eq!(redactor.text(&format!("cor{mark}ery")), format!("cor{mark}ery"));
-        assert_eq!(redactor.cut_text("abc correct-horse"), "abc ***");
+        assert_eq!(redactor.excerpt("horse-battery abc correct-horse"), "*** abc ***");
+        assert_eq!(redactor.excerpt("tery abc corr"), "*** abc ***");
+        assert_eq!(redactor.excerpt("ery abc cor"), "ery abc cor");
     }
 
     #[test]

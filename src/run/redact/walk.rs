@@ -183,7 +183,7 @@ fn evidence(redactor: &Redactor, pieces: &mut [Evidence]) {
     for piece in pieces {
         mask(redactor, &mut piece.title);
         if piece.left_out > 0
-            && let Cow::Owned(masked) = redactor.cut_text(&piece.text)
+            && let Cow::Owned(masked) = redactor.excerpt(&piece.text)
         {
             piece.text = masked;
         }
