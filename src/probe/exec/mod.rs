@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use regex::RegexSet;
 
 use super::{Compiling, Keys, Look, MeasureSpec, Probe, ProbeKind, keyed, measure as plain};
+use crate::checklist::reading::Reading;
 use crate::diag::Diagnostic;
 use crate::model::quantity::seconds;
 use crate::model::{Found, Kind, Observation};
@@ -127,12 +128,7 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Pro
         }
         None => command_of(reading, node, None)?,
     };
-    let variables = node.get("env").and_then(Node::map).unwrap_or_default();
-    let mut env = Vec::with_capacity(variables.len());
-    for (name, value) in variables {
-        let text = variable_name(reading, name)?;
-        env.push((text, reading.template(value, Place::Plain)?));
-    }
+    let env = variables_of(reading, node)?;
     let listed = node.get("inherit").map(|n| n.list().unwrap_or(std::slice::from_ref(n))).unwrap_or_default();
     let inherit = listed.iter().map(|name| variable_name(reading, name)).collect::<Option<_>>()?;
     // The patterns are checked with the step's other keys; one that is not valid keeps the run from starting.
@@ -143,11 +139,7 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Pro
     Some(Box::new(Exec { command, env, inherit, cwd, stdin, measuring }))
 }
 
-fn command_of(
-    reading: &mut crate::checklist::reading::Reading<'_>,
-    node: &Node,
-    shell: Option<Template>,
-) -> Option<Command> {
+fn command_of(reading: &mut Reading<'_>, node: &Node, shell: Option<Template>) -> Option<Command> {
     let empty = match node.list() {
         Some(items) => items.first().is_none_or(|first| first.text().is_none_or(str::is_empty)),
         None => node.text().is_none_or(|text| text.trim().is_empty()),
@@ -166,7 +158,14 @@ fn command_of(
     }
 }
 
-fn variable_name(reading: &mut crate::checklist::reading::Reading<'_>, node: &Node) -> Option<String> {
+fn variables_of(reading: &mut Reading<'_>, node: &Node) -> Option<Vec<(String, Template)>> {
+    let variables = node.get("env").and_then(Node::map).unwrap_or_default().iter();
+    variables
+        .map(|(name, value)| Some((variable_name(reading, name)?, reading.template(value, Place::Plain)?)))
+        .collect()
+}
+
+fn variable_name(reading: &mut Reading<'_>, node: &Node) -> Option<String> {
     let name = node.text().unwrap_or_default();
     if name.is_empty() || name.contains(['=', '\0', '{']) {
         let message = format!("{name:?} is not the name of an environment variable");

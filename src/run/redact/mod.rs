@@ -22,25 +22,29 @@ use pieces::Pieces;
 /// What stands in place of a secret.
 pub const MASK: &str = "***";
 
+/// The shortest secret of digits that is masked in numbers: a shorter one would turn up in them by chance.
+const SHORTEST_NUMBER: usize = 4;
+
 /// Masks secrets and bounds sizes. Cheap to share, made once a run.
 pub struct Redactor {
     forms: Vec<String>,
     search: Option<AhoCorasick>,
     pieces: Pieces,
-    numeric: bool,
+    numbers: Vec<String>,
 }
 
 impl Redactor {
     /// Prepares to mask these secrets. Empty ones are left out; a very short one is masked as it is, but not encoded.
     pub fn new(secrets: &[Secret]) -> Self {
         let forms = forms::of(secrets);
-        let numeric = forms.iter().any(|form| form.parse::<f64>().is_ok());
+        let digits = |form: &&String| form.len() >= SHORTEST_NUMBER && form.parse::<f64>().is_ok();
+        let numbers = forms.iter().filter(digits).cloned().collect();
         // Matches may overlap, and all of them are masked: the end of one secret may be the beginning of another.
         let builder = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&forms);
         // A search that cannot be built masks by looking for each form on its own: slower, and as thorough.
         let search = builder.ok().filter(|_| !forms.is_empty());
         let pieces = Pieces::of(&forms);
-        Self { forms, search, pieces, numeric }
+        Self { forms, search, pieces, numbers }
     }
 
     /// Masks every secret in a text. What needs no masking is not copied.
@@ -88,9 +92,13 @@ impl Redactor {
         walk::value(self, value);
     }
 
-    /// Tells whether a number, as it would be written, is or holds a secret.
-    fn hides(&self, number: f64) -> bool {
-        self.numeric && matches!(self.text(&number.to_string()), Cow::Owned(_))
+    /// Tells whether a number, as it is written, is or holds a secret.
+    fn hides(&self, number: &dyn std::fmt::Display) -> bool {
+        if self.numbers.is_empty() {
+            return false;
+        }
+        let written = number.to_string();
+        self.numbers.iter().any(|form| written.contains(form.as_str()))
     }
 
     /// Finds the stretches to mask, in order and apart from each other, at the borders of characters.
@@ -115,13 +123,16 @@ impl Redactor {
         }
     }
 
-    /// Masks the beginning of a secret at the end of a text that was cut there.
-    fn cut_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    /// Masks secrets in an excerpt, and the pieces of secrets at its two ends.
+    fn excerpt<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let masked = self.text(text);
-        match self.pieces.at_end(&self.forms, &masked) {
-            Some(length) => Cow::Owned(format!("{}{MASK}", &masked[..masked.len() - length])),
-            None => masked,
+        let first = self.pieces.at_beginning(&self.forms, &masked).unwrap_or(0);
+        let last = self.pieces.at_end(&self.forms, &masked[first..]).unwrap_or(0);
+        if first + last == 0 {
+            return masked;
         }
+        let mask = |piece: usize| if piece > 0 { MASK } else { "" };
+        Cow::Owned(format!("{}{}{}", mask(first), &masked[first..masked.len() - last], mask(last)))
     }
 }
 
@@ -170,7 +181,9 @@ mod tests {
         let redactor = redactor(&["correct-horse-battery"]);
         assert_eq!(redactor.text(&format!("x correct-ho{mark}e-battery y")), format!("x ***{mark}*** y"));
         assert_eq!(redactor.text(&format!("cor{mark}ery")), format!("cor{mark}ery"));
-        assert_eq!(redactor.cut_text("abc correct-horse"), "abc ***");
+        assert_eq!(redactor.excerpt("horse-battery abc correct-horse"), "*** abc ***");
+        assert_eq!(redactor.excerpt("tery abc corr"), "*** abc ***");
+        assert_eq!(redactor.excerpt("ery abc cor"), "ery abc cor");
     }
 
     #[test]

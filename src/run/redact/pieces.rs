@@ -64,7 +64,7 @@ impl Pieces {
     }
 
     /// Finds how much of a text's beginning is the end of a secret: the most.
-    fn at_beginning(&self, forms: &[String], text: &str) -> Option<usize> {
+    pub(super) fn at_beginning(&self, forms: &[String], text: &str) -> Option<usize> {
         let bytes = text.as_bytes();
         let to = bytes.len().min(self.window);
         (SHORTEST..=to).rev().filter(|at| text.is_char_boundary(*at)).find_map(|at| {

@@ -28,7 +28,7 @@ pub(super) fn json(redactor: &Redactor, value: &mut Json) {
     match value {
         Json::Null | Json::Bool(_) => {}
         Json::Number(number) => {
-            if redactor.numeric && matches!(redactor.text(&number.to_string()), Cow::Owned(_)) {
+            if redactor.hides(number) {
                 *value = Json::String(MASK.to_owned());
             }
         }
@@ -89,7 +89,7 @@ pub(super) fn value(redactor: &Redactor, value: &mut Value) {
 fn measured(redactor: &Redactor, value: &mut Value) -> Option<String> {
     match value {
         Value::Number(number) => {
-            if redactor.hides(*number) {
+            if redactor.hides(number) {
                 *value = Value::Text(MASK.to_owned());
             }
             None
@@ -118,7 +118,7 @@ fn measured(redactor: &Redactor, value: &mut Value) -> Option<String> {
         Value::Series(samples) => {
             for sample in samples.iter_mut() {
                 sample.labels.values_mut().for_each(|text| mask(redactor, text));
-                if redactor.hides(sample.value) {
+                if redactor.hides(&sample.value) {
                     sample.value = f64::NAN;
                 }
             }
@@ -183,7 +183,7 @@ fn evidence(redactor: &Redactor, pieces: &mut [Evidence]) {
     for piece in pieces {
         mask(redactor, &mut piece.title);
         if piece.left_out > 0
-            && let Cow::Owned(masked) = redactor.cut_text(&piece.text)
+            && let Cow::Owned(masked) = redactor.excerpt(&piece.text)
         {
             piece.text = masked;
         }
@@ -198,8 +198,8 @@ pub(super) fn verdict(redactor: &Redactor, verdict: &mut Verdict) {
         bounded(redactor, &mut finding.subject, limits::LINE);
         bounded(redactor, &mut finding.expected, limits::LINE);
         bounded(redactor, &mut finding.observed, limits::LINE);
-        finding.value = finding.value.filter(|number| !redactor.hides(*number));
-        finding.limit = finding.limit.filter(|number| !redactor.hides(*number));
+        finding.value = finding.value.filter(|number| !redactor.hides(number));
+        finding.limit = finding.limit.filter(|number| !redactor.hides(number));
     }
 }
 
@@ -234,6 +234,13 @@ mod tests {
         let mut value = json!({ "a s3cr3t-word": [{ "b": "xs3cr3t-wordy" }, 48151623, 5], "c": true });
         redactor().json(&mut value);
         assert_eq!(value, json!({ "a ***": [{ "b": "x***y" }, "***", 5], "c": true }));
+    }
+
+    #[test]
+    fn a_secret_of_one_digit_leaves_numbers_alone() {
+        let mut value = json!([1, 11, "1"]);
+        Redactor::new(&[Secret::new("1")]).json(&mut value);
+        assert_eq!(value, json!([1, 11, "***"]));
     }
 
     #[test]

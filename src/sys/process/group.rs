@@ -20,10 +20,15 @@ impl Group {
     pub(super) fn terminate(&self) {
         if let Some(leader) = self.leader {
             let _ = kill_process_group(leader, Signal::TERM);
+            // A process that is stopped, because it wanted to read from a terminal, would not hear of it.
+            let _ = kill_process_group(leader, Signal::CONT);
         }
     }
 
     /// Ends the group, once: its number may belong to others later.
+    ///
+    /// This comes right after the leader was collected. As long as anybody is in the group its number is not given
+    /// away, and an empty group's number comes round again only after all other numbers were used.
     pub(super) fn kill(&mut self) {
         if let Some(leader) = self.leader.take() {
             let _ = kill_process_group(leader, Signal::KILL);
