@@ -3,6 +3,9 @@
 //! A kind declares its form ([`Shape`]), its measures and its manual page; `compile` turns what was written into a
 //! [`Probe`], which looks and returns measures, or says that it could not. A probe never decides.
 
+pub mod http;
+pub mod tcp;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -18,7 +21,7 @@ use crate::template::Scope;
 use crate::yaml::Node;
 
 /// Every kind of probe, in the order of the manual.
-pub const KINDS: &[&ProbeKind] = &[];
+pub const KINDS: &[&ProbeKind] = &[&http::KIND, &tcp::KIND];
 
 /// Looks a kind up by its name.
 pub fn find(name: &str) -> Option<&'static ProbeKind> {

@@ -1,19 +1,8 @@
-//! HTTP: one pool of connections, bounded answers, redirects that never carry credentials to another host.
+//! What goes out and what comes back: plain data, so that a request can be made without knowing the client.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-
-/// Sends requests. One for the whole process.
-#[derive(Default)]
-pub struct Http {}
-
-impl Http {
-    /// Makes the client.
-    pub fn new() -> Self {
-        Self::default()
-    }
-}
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -78,7 +67,7 @@ pub struct Response {
     pub url: String,
     /// The headers, names in lower case, values as text.
     pub headers: Vec<(String, String)>,
-    /// The body, decoded, at most `max_body` bytes of it.
+    /// The body, decoded; of one larger than `max_body` the first 64 KiB.
     pub body: Bytes,
     /// What became of the body.
     pub body_end: BodyEnd,
@@ -90,6 +79,8 @@ pub struct Response {
     pub timing: Option<Timing>,
     /// The server's certificate, over TLS.
     pub certificate: Option<Certificate>,
+    /// What a reader should know of the way: credentials that were held back, a second attempt.
+    pub notes: Vec<String>,
 }
 
 /// What became of the body.
@@ -135,6 +126,13 @@ pub struct HttpError {
     pub kind: Fault,
     /// One line for people: `connection refused by 127.0.0.1:8080`.
     pub message: String,
+}
+
+impl HttpError {
+    /// Makes a fault.
+    pub(super) fn new(kind: Fault, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
 }
 
 /// What kept an answer from coming.

@@ -1,0 +1,264 @@
+//! `tcp`: whether a port accepts connections, or is free, and what is said there unasked.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout_at;
+
+use super::{Compiling, Look, MeasureSpec, Probe, ProbeKind, measure};
+use crate::checklist::reading::Reading;
+use crate::diag::Diagnostic;
+use crate::model::{
+    Expectation, Found, Kind, Literal, Matcher, MeasureName, Measures, Note, Observation, Origin, Value, quantity,
+};
+use crate::shape::{Object, Shape, field, required};
+use crate::template::{Place, Scope, Template};
+use crate::yaml::Node;
+
+/// How many bytes of a banner are read.
+const BANNER: usize = 1024;
+
+/// How long a banner may pause before it counts as said: behind a complete line, and within one.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+
+/// The kind `tcp`.
+pub const KIND: ProbeKind = ProbeKind {
+    name: "tcp",
+    summary: "a TCP port that accepts connections, or is free",
+    manual: MANUAL,
+    shape: Shape::Either(&[Shape::Template, Shape::Object(&OBJECT)]),
+    measures: MEASURES,
+    speaks_for_itself: false,
+    runs_commands: false,
+    compile,
+};
+
+const MANUAL: &str = "\
+Connects and closes again. Without `expect` the port must accept the connection, or with `closed: true` must not:
+
+```yaml
+- name: The database accepts connections
+  tcp: db.internal:5432
+
+- name: Nothing listens on the old port
+  tcp: { address: \"localhost:8081\", closed: true }
+
+- name: The mail server says hello
+  tcp: mail.internal:25
+  expect: { banner: { starts_with: \"220 \" }, latency: \"< 200ms\" }
+```
+
+**Open or not.** A refused connection, an unreachable host and a connection that does not come about within `timeout` \
+are measured: `open` is false, and the report says which of them it was. A name without an address has *failed*.
+
+**The banner** is read only when it is expected: up to 1KiB, until nothing follows a complete line for 200ms (an \
+incomplete one for 1s). A \
+server that says nothing within `timeout` has no banner: it is *missing*.
+";
+
+const OBJECT: Object = Object {
+    name: "tcp",
+    open: false,
+    fields: &[
+        required("address", Shape::Template, "Host and port: `localhost:5432`, `[::1]:8080`."),
+        field("closed", Shape::Bool, "Whether the port must be free instead of open."),
+    ],
+};
+
+const MEASURES: &[MeasureSpec] = &[
+    measure("open", Kind::Bool, "Whether the connection was accepted."),
+    measure(
+        "latency",
+        Kind::Duration,
+        "From the start until the connection was accepted, the name's address included.",
+    ),
+    measure("banner", Kind::Text, "What the server says unasked, at most 1KiB of it."),
+];
+
+struct Tcp {
+    address: Template,
+    closed: bool,
+    banner: bool,
+    origin: Origin,
+}
+
+fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Probe>> {
+    let place = if node.text().is_some() { node } else { node.get("address")? };
+    let address = compiling.reading.template(place, Place::Plain)?;
+    check(compiling.reading, place, &address)?;
+    Some(Box::new(Tcp {
+        address,
+        closed: node.get("closed").and_then(Node::bool).unwrap_or(false),
+        banner: compiling.wants.any("banner"),
+        origin: compiling.reading.origin(node),
+    }))
+}
+
+/// Checks an address as far as it is known before anything runs.
+fn check(reading: &mut Reading<'_>, node: &Node, address: &Template) -> Option<()> {
+    let Ok(text) = address.render(reading.inputs) else { return Some(()) };
+    match parse(&text) {
+        Ok(_) => Some(()),
+        Err(message) => {
+            reading.say(
+                Diagnostic::error("bad-address", node.span, message).help("write host:port, such as localhost:5432"),
+            );
+            None
+        }
+    }
+}
+
+/// Takes host and port apart.
+fn parse(text: &str) -> Result<(&str, u16), String> {
+    let text = text.trim();
+    if text.contains("://") {
+        return Err("this is a URL; tcp takes host:port".into());
+    }
+    let (host, port) = text.rsplit_once(':').ok_or("the port is missing")?;
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    if bare.is_none() && host.contains(':') {
+        return Err("an IPv6 address stands in brackets: [::1]:8080".into());
+    }
+    if host.is_empty() || host.contains(char::is_whitespace) || host.contains('/') {
+        return Err("the host is missing or has signs that no host has".into());
+    }
+    match port.parse() {
+        Ok(0) | Err(_) => Err(format!("{port:?} is not a port from 1 to 65535")),
+        Ok(port) => Ok((bare.unwrap_or(host), port)),
+    }
+}
+
+#[async_trait]
+impl Probe for Tcp {
+    fn describe(&self) -> String {
+        format!("{} {}", if self.closed { "nothing listens on" } else { "connect to" }, self.address.source())
+    }
+
+    fn host(&self, scope: &Scope) -> Option<String> {
+        self.address.render(scope).ok()
+    }
+
+    fn implied(&self) -> Option<Expectation> {
+        Some(Expectation::Measure {
+            name: MeasureName::plain("open"),
+            kind: Kind::Bool,
+            matcher: Matcher::Equals(Literal::Bool(!self.closed)),
+            origin: self.origin.clone(),
+        })
+    }
+
+    fn silence_is_failure(&self) -> bool {
+        true
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Observation {
+        let text = match self.address.render(look.scope) {
+            Ok(text) => text,
+            Err(error) => return Observation::new(self.describe(), Found::refused(error.message)),
+        };
+        let request = format!("connect to {}", text.trim());
+        let (host, port) = match parse(&text) {
+            Ok(parts) => parts,
+            Err(message) => return Observation::new(request, Found::refused(message)),
+        };
+        match self.connect(host, port, look.timeout).await {
+            Ok((measures, notes)) => Observation { notes, ..Observation::new(request, Found::Measures(measures)) },
+            Err(cause) => Observation::new(request, Found::NoAnswer { cause }),
+        }
+    }
+}
+
+impl Tcp {
+    async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(Measures, Vec<Note>), String> {
+        let started = Instant::now();
+        let deadline = tokio::time::Instant::now() + timeout.min(Duration::from_secs(31_536_000));
+        let addresses = resolve(host, port, deadline, timeout).await?;
+        let connected = timeout_at(deadline, TcpStream::connect(&addresses[..])).await;
+        let latency = started.elapsed();
+        let mut measures = Measures::new();
+        let error = match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(stream) => {
+                measures.plain("open", Value::Bool(true));
+                measures.plain("latency", Value::Number(latency.as_secs_f64()));
+                if self.banner {
+                    measures.plain("banner", banner(stream, deadline).await);
+                }
+                return Ok((measures, Vec::new()));
+            }
+            Err(error) => error,
+        };
+        let why = closed(&error, timeout);
+        measures.plain("open", Value::Bool(false));
+        measures.plain("latency", Value::Missing(why.clone()));
+        if self.banner {
+            measures.plain("banner", Value::Missing(why.clone()));
+        }
+        Ok((measures, vec![Note::info(why)]))
+    }
+}
+
+/// Asks for the addresses of a name.
+async fn resolve(
+    host: &str,
+    port: u16,
+    deadline: tokio::time::Instant,
+    timeout: Duration,
+) -> Result<Vec<SocketAddr>, String> {
+    match timeout_at(deadline, lookup_host((host, port))).await {
+        Err(_) => Err(format!("the name {host} was not resolved within {}", quantity::seconds(timeout.as_secs_f64()))),
+        Ok(Err(error)) => {
+            let cause = error.to_string();
+            let cause = cause.trim_start_matches("failed to lookup address information: ");
+            Err(format!("the name {host} has no address: {}", cause.to_lowercase()))
+        }
+        Ok(Ok(found)) => Ok(found.collect()),
+    }
+}
+
+fn closed(error: &io::Error, timeout: Duration) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "the connection was refused".into(),
+        io::ErrorKind::TimedOut => format!("no connection within {}", quantity::seconds(timeout.as_secs_f64())),
+        io::ErrorKind::HostUnreachable => "the host cannot be reached".into(),
+        io::ErrorKind::NetworkUnreachable => "the network cannot be reached".into(),
+        _ => format!("no connection: {error}"),
+    }
+}
+
+/// Reads what is said unasked: until nothing more follows, the bound, or the deadline.
+async fn banner(mut stream: TcpStream, deadline: tokio::time::Instant) -> Value {
+    let mut said = vec![0; BANNER];
+    let mut length = 0;
+    while length < BANNER {
+        let until = match said[..length].last() {
+            None => deadline,
+            Some(last) => deadline.min(tokio::time::Instant::now() + PAUSES[usize::from(*last != b'\n')]),
+        };
+        match timeout_at(until, stream.read(&mut said[length..])).await {
+            Ok(Ok(0)) | Ok(Err(_)) | Err(_) => break,
+            Ok(Ok(count)) => length += count,
+        }
+    }
+    match length {
+        0 => Value::Missing("the server said nothing".into()),
+        _ => Value::Text(String::from_utf8_lossy(&said[..length]).trim_end().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_host_and_port() {
+        assert_eq!(parse("localhost:5432"), Ok(("localhost", 5432)));
+        assert_eq!(parse("[::1]:80"), Ok(("::1", 80)));
+        for bad in ["localhost", "::1:80", ":80", "h:0", "h:65536", "h:http", "http://h:80", "a b:80"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! HTTP: one pool of connections, bounded answers, redirects that never carry credentials to another host.
+//!
+//! [`message`] is what goes out and what comes back; [`client`] sends, follows redirects ([`hop`]) and reads bodies
+//! within their bounds ([`body`]). [`pool`] keeps connections, [`tls`] says whom to trust, [`timed`] takes a
+//! connection of its own to time its phases, and [`fault`] turns whatever went wrong into one line.
+
+mod body;
+mod client;
+mod fault;
+mod hop;
+mod message;
+mod pool;
+mod timed;
+mod tls;
+
+pub use client::{Http, Streaming};
+pub use hop::{origin, shown};
+pub use message::{BodyEnd, Certificate, Connection, Fault, HttpError, HttpVersion, Request, Response, Timing};

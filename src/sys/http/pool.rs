@@ -1,0 +1,107 @@
+//! Connections that are kept: one client for each way of connecting, made when it is first needed.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, Proxy};
+use rustls::ClientConfig;
+use tokio::sync::OnceCell;
+
+use super::message::{Connection, Fault, HttpError, HttpVersion};
+use super::tls;
+
+/// How long an idle connection is kept: less than the 5 s after which common servers close theirs.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// How many idle connections are kept for each host.
+const IDLE_PER_HOST: usize = 1024;
+
+/// The clients, one for each way of connecting, plain and over TLS apart: only the latter reads authorities.
+#[derive(Default)]
+pub(super) struct Pool {
+    plain: OnceCell<Client>,
+    secure: OnceCell<Client>,
+    others: Cells<(Connection, bool), Client>,
+    configs: Cells<Connection, Arc<ClientConfig>>,
+}
+
+/// Values that are made when they are first asked for, each once however many ask at the same time.
+type Cells<K, V> = Mutex<HashMap<K, Arc<OnceCell<V>>>>;
+
+impl Pool {
+    /// Returns the client for a way of connecting.
+    ///
+    /// # Errors
+    /// Says what is wrong with the connection's settings: a file, an address, the proxy.
+    pub(super) async fn client(&self, connection: &Connection, https: bool) -> Result<Client, HttpError> {
+        if *connection == Connection::default() {
+            let cell = if https { &self.secure } else { &self.plain };
+            return cell.get_or_try_init(|| self.build(connection, https)).await.cloned();
+        }
+        let cell = {
+            let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(others.entry((connection.clone(), https)).or_default())
+        };
+        cell.get_or_try_init(|| self.build(connection, https)).await.cloned()
+    }
+
+    /// Returns the TLS settings for a way of connecting.
+    ///
+    /// # Errors
+    /// Says what is wrong with a file.
+    pub(super) async fn config(&self, connection: &Connection) -> Result<Arc<ClientConfig>, HttpError> {
+        let cell = {
+            let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(configs.entry(connection.clone()).or_default())
+        };
+        let made = cell.get_or_try_init(async || {
+            let connection = connection.clone();
+            let made = tokio::task::spawn_blocking(move || tls::config(&connection)).await;
+            made.map_err(|e| HttpError::new(Fault::Request, e.to_string()))?.map(Arc::new)
+        });
+        made.await.cloned()
+    }
+
+    async fn build(&self, connection: &Connection, https: bool) -> Result<Client, HttpError> {
+        let proxied_by_tls = connection.proxy.as_ref().is_some_and(|proxy| proxy.starts_with("https:"));
+        let tls = match https || proxied_by_tls {
+            true => ClientConfig::clone(&*self.config(connection).await?),
+            false => tls::none()?,
+        };
+        let mut builder = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .tls_info(https)
+            .redirect(Policy::none())
+            .referer(false)
+            .no_proxy()
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .pool_idle_timeout(IDLE);
+        builder = match connection.version {
+            HttpVersion::Any => builder,
+            HttpVersion::Http1 => builder.http1_only(),
+            HttpVersion::Http2 => builder.http2_prior_knowledge(),
+        };
+        for (host, text) in &connection.resolve {
+            builder = builder.resolve(host, address(host, text)?);
+        }
+        if let Some(proxy) = &connection.proxy {
+            let wrong = |_| HttpError::new(Fault::Request, "the proxy is not a URL such as http://proxy:3128");
+            builder = builder.proxy(Proxy::all(proxy).map_err(wrong)?);
+        }
+        builder.build().map_err(|e| super::fault::of(&e, "the client"))
+    }
+}
+
+/// Reads the address that a name is given. Its port counts only where the URL names none; 0 stands for the scheme's.
+///
+/// # Errors
+/// Says that it is not an address.
+pub(super) fn address(host: &str, text: &str) -> Result<SocketAddr, HttpError> {
+    let ip = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 0));
+    text.parse().ok().or_else(|| ip(text)).ok_or_else(|| {
+        HttpError::new(Fault::Request, format!("{text:?}, given for {host}, is not an address such as 10.0.0.1:443"))
+    })
+}
