@@ -4,6 +4,8 @@
 //! [`Probe`], which looks and returns measures, or says that it could not. A probe never decides.
 
 pub mod http;
+pub mod log;
+pub mod paths;
 pub mod tcp;
 
 use std::collections::BTreeSet;
@@ -21,7 +23,7 @@ use crate::template::Scope;
 use crate::yaml::Node;
 
 /// Every kind of probe, in the order of the manual.
-pub const KINDS: &[&ProbeKind] = &[&http::KIND, &tcp::KIND];
+pub const KINDS: &[&ProbeKind] = &[&http::KIND, &log::KIND, &tcp::KIND];
 
 /// Looks a kind up by its name.
 pub fn find(name: &str) -> Option<&'static ProbeKind> {

@@ -26,9 +26,8 @@ pub(super) enum Feed {
 }
 
 /// Variables that a command gets from the environment.
-const ENVIRONMENT: [&str; 12] = [
-    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SHELL", "KUBECONFIG", "DOCKER_HOST", "TERM",
-];
+const ENVIRONMENT: [&str; 12] =
+    ["PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SHELL", "KUBECONFIG", "DOCKER_HOST", "TERM"];
 
 /// Takes the pieces as a reader.
 pub(super) struct FeedReader {
@@ -103,13 +102,30 @@ async fn run(world: &World, argv: &[String], to: mpsc::Sender<Bytes>) -> Result<
         let mut buffer = vec![0; 64 << 10];
         loop {
             let read = stdout.read(&mut buffer).await.map_err(|e| format!("cannot read from {program}: {e}"))?;
-            if read == 0 || to.send(Bytes::copy_from_slice(&buffer[..read])).await.is_err() {
-                return Ok::<_, String>(());
+            if read == 0 {
+                return Ok::<_, String>(true);
+            }
+            if to.send(Bytes::copy_from_slice(&buffer[..read])).await.is_err() {
+                // Nobody wants the rest: the command ends here, by the hand that holds its group.
+                return Ok(false);
             }
         }
     };
-    let (copied, said) = tokio::join!(copy, last_words(stderr));
-    copied?;
+    let (mut copy, mut words) = (std::pin::pin!(copy), std::pin::pin!(last_words(stderr)));
+    let mut said = None;
+    let whole = loop {
+        tokio::select! {
+            copied = &mut copy => break copied?,
+            last = &mut words, if said.is_none() => said = Some(last),
+        }
+    };
+    if !whole {
+        return Ok(());
+    }
+    let said = match said {
+        Some(said) => said,
+        None => words.await,
+    };
     let status = child.wait().await.map_err(|e| format!("cannot wait for {program}: {e}"))?;
     group.0 = None;
     match status.success() {

@@ -75,7 +75,10 @@ impl LogFile {
         let mut head = Vec::new();
         (&self.file).take(4).read_to_end(&mut head)?;
         self.file.rewind()?;
-        let packed = matches!(head.as_slice(), [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] | [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
+        let packed = matches!(
+            head.as_slice(),
+            [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] | [0xff, 0xfe, ..] | [0xfe, 0xff, ..]
+        );
         if packed || !self.regular || self.size <= bytes {
             return Ok(false);
         }

@@ -15,14 +15,13 @@ const BLOCK: usize = 256 << 10;
 pub fn open(mut raw: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut head = Vec::with_capacity(4);
     raw.by_ref().take(4).read_to_end(&mut head)?;
-    let whole = |head: Vec<u8>| io::Cursor::new(head).chain(raw);
     Ok(match head.as_slice() {
         [0x1f, 0x8b, ..] => {
-            let packed = BufReader::with_capacity(BLOCK, whole(head));
+            let packed = BufReader::with_capacity(BLOCK, io::Cursor::new(head).chain(raw));
             text(Box::new(Unpacked::new(Box::new(flate2::bufread::MultiGzDecoder::new(packed)))?))?
         }
         [0x28, 0xb5, 0x2f, 0xfd] => {
-            let packed = BufReader::with_capacity(BLOCK, whole(head));
+            let packed = BufReader::with_capacity(BLOCK, io::Cursor::new(head).chain(raw));
             text(Box::new(Unpacked::new(Box::new(Zstd { packed: Some(packed), frame: None }))?))?
         }
         _ => by_mark(head, raw),

@@ -5,6 +5,7 @@
 //! a match shorter than the overlap is found wherever it lies; a longer one may be missed in such a line.
 
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -14,6 +15,7 @@ use regex_automata::meta::Cache;
 use regex_automata::{Input, Span};
 
 use super::patterns::Patterns;
+use super::reader;
 use super::select::Selection;
 
 /// The longest line that is looked at as a whole, in bytes.
@@ -326,6 +328,21 @@ impl<'s> Scanner<'s> {
             self.tally.excerpt.push(excerpt(&long.start));
         }
     }
+}
+
+/// Looks through one file for patterns, from its beginning to its end.
+///
+/// # Errors
+/// When a pattern is not valid or the file cannot be read.
+pub fn scan_path(path: &Path, patterns: &[String], count_lines: bool) -> Result<Tally, String> {
+    let patterns = Patterns::new(patterns).map_err(|e| e.to_string())?;
+    let ignore = Patterns::new(&[]).map_err(|e| e.to_string())?;
+    let search = Search { patterns, ignore, count_lines, captures: false };
+    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+    let mut reader = reader::open(Box::new(file)).map_err(|e| e.to_string())?;
+    let mut scanner = Scanner::new(&search, None);
+    scanner.scan(&mut *reader, &Stop::never()).map_err(|e| e.to_string())?;
+    Ok(scanner.finish().0)
 }
 
 fn whole(line: &[u8]) -> Span {

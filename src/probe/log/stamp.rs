@@ -202,10 +202,7 @@ mod tests {
         assert_eq!(of("Nov 20 18:37:15 host app: x"), local("2026-11-20 18:37:15"));
         assert_eq!(of("<34>Dec  1 00:00:01 host app: x"), local("2025-12-01 00:00:01"));
         assert_eq!(of("2026/11/20 18:37:15 [error] 7#7: x"), local("2026-11-20 18:37:15"));
-        assert_eq!(
-            of("2026-11-20 18:37:15,250 ERROR x").map(|t| t.timestamp_subsec_millis()),
-            Some(250)
-        );
+        assert_eq!(of("2026-11-20 18:37:15,250 ERROR x").map(|t| t.timestamp_subsec_millis()), Some(250));
     }
 
     #[test]
@@ -214,6 +211,9 @@ mod tests {
         let form = Form::Strftime("%d.%m.%Y %H:%M:%S %z".into());
         assert_eq!(form.of_line(b"20.11.2026 18:37:15 +0000 x", None, now), Some(time("2026-11-20T18:37:15Z")));
         let form = Form::Within(Regex::new(r"at=(\S+)").expect("valid"));
-        assert_eq!(form.of_line(b"2020-01-01T00:00:00Z at=2026-11-20T18:37:15Z", None, now), Some(time("2026-11-20T18:37:15Z")));
+        assert_eq!(
+            form.of_line(b"2020-01-01T00:00:00Z at=2026-11-20T18:37:15Z", None, now),
+            Some(time("2026-11-20T18:37:15Z"))
+        );
     }
 }

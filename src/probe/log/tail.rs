@@ -18,18 +18,13 @@ pub(super) struct Tail {
 }
 
 /// Reads a stream to its end and keeps its last lines. `skipped` tells that it does not begin at its beginning.
-pub(super) fn last_lines(
-    reader: &mut dyn Read,
-    count: u64,
-    mut skipped: bool,
-    stop: &Stop,
-) -> Result<Tail, ScanError> {
+pub(super) fn last_lines(reader: &mut dyn Read, count: u64, mut skipped: bool, stop: &Stop) -> Result<Tail, ScanError> {
     let mut kept = Vec::new();
     loop {
         if stop.now() {
             return Err(ScanError::Stopped);
         }
-        let read = reader.by_ref().take(256 << 10).read_to_end(&mut kept)?;
+        let read = (&mut *reader).take(256 << 10).read_to_end(&mut kept)?;
         if kept.len() > 2 * LIMIT || read == 0 && kept.len() > LIMIT {
             kept.drain(..kept.len() - LIMIT);
             skipped = true;
