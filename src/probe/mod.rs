@@ -3,8 +3,10 @@
 //! A kind declares its form ([`Shape`]), its measures and its manual page; `compile` turns what was written into a
 //! [`Probe`], which looks and returns measures, or says that it could not. A probe never decides.
 
+pub mod file;
 pub mod http;
 pub mod log;
+pub mod parsed;
 pub mod paths;
 pub mod tcp;
 
@@ -23,7 +25,7 @@ use crate::template::Scope;
 use crate::yaml::Node;
 
 /// Every kind of probe, in the order of the manual.
-pub const KINDS: &[&ProbeKind] = &[&http::KIND, &log::KIND, &tcp::KIND];
+pub const KINDS: &[&ProbeKind] = &[&http::KIND, &log::KIND, &file::KIND, &tcp::KIND];
 
 /// Looks a kind up by its name.
 pub fn find(name: &str) -> Option<&'static ProbeKind> {

@@ -1,5 +1,7 @@
 //! The one integration binary: what the program does as a whole, against real servers where they can be had.
 
+mod probe_file;
 mod probe_http;
+mod probe_log;
 mod probe_tcp;
 mod support;
