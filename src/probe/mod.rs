@@ -4,9 +4,15 @@
 //! [`Probe`], which looks and returns measures, or says that it could not. A probe never decides.
 
 pub mod exec;
+pub mod file;
 pub mod http;
+pub mod log;
 pub mod manual;
+pub mod parsed;
+pub mod paths;
 pub mod promql;
+pub mod tcp;
+pub mod wait;
 pub mod tcp;
 pub mod wait;
 
@@ -25,7 +31,7 @@ use crate::template::Scope;
 use crate::yaml::Node;
 
 /// Every kind of probe, in the order of the manual.
-pub const KINDS: &[&ProbeKind] = &[&http::KIND, &promql::KIND, &exec::KIND, &tcp::KIND, &manual::KIND, &wait::KIND];
+pub const KINDS: &[&ProbeKind] = &[&http::KIND, &promql::KIND, &log::KIND, &exec::KIND, &tcp::KIND, &file::KIND, &manual::KIND, &wait::KIND];
 
 /// Looks a kind up by its name.
 pub fn find(name: &str) -> Option<&'static ProbeKind> {

@@ -6,6 +6,8 @@ mod secrets;
 mod live;
 mod report;
 mod probe_promql;
+mod probe_file;
 mod probe_http;
+mod probe_log;
 mod probe_tcp;
 mod support;

@@ -17,17 +17,24 @@ pub(crate) struct Probing {
     world: World,
     scope: Scope,
     timeout: Duration,
+    ignore: Vec<String>,
 }
 
 impl Probing {
     /// Makes a world of its own, with ten seconds for each look.
     pub(crate) fn new() -> Self {
-        Self { world: World::real(), scope: Scope::default(), timeout: Duration::from_secs(10) }
+        Self { world: World::real(), scope: Scope::default(), timeout: Duration::from_secs(10), ignore: Vec::new() }
     }
 
     /// Gives values to `{{ inputs.… }}`.
     pub(crate) fn inputs(mut self, inputs: serde_json::Value) -> Self {
         self.scope = Scope::new(serde_json::Map::from_iter([("inputs".to_owned(), inputs)]));
+        self
+    }
+
+    /// Names patterns of expected noise.
+    pub(crate) fn ignoring(mut self, patterns: &[&str]) -> Self {
+        self.ignore = patterns.iter().map(|p| (*p).to_owned()).collect();
         self
     }
 
@@ -61,7 +68,7 @@ impl Probing {
                 sources: &Sources::default(),
                 source: None,
                 timeout: self.timeout,
-                ignore: &[],
+                ignore: &self.ignore,
             },
             &node,
         );

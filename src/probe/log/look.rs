@@ -1,0 +1,282 @@
+//! One look at a log: bring the bytes, look through them, put what was found into measures.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::feed::{self, Feed};
+use super::files::{self, LogFile};
+use super::reader;
+use super::scan::{ScanError, Scanner, Stop, Tally};
+use super::select::{Rules, Selection};
+use super::spec::{Since, Source, Spec};
+use super::tail;
+use crate::model::quantity;
+use crate::model::{Evidence, Found, Measures, Note, Observation, Value};
+use crate::probe::{Look, Probe};
+use crate::template::{Scope, Template, TemplateError};
+
+/// Looks at a log.
+pub(super) struct LogProbe(pub(super) Spec);
+
+/// Where the lines come from, templates filled.
+enum Asked {
+    Paths(Vec<String>),
+    Feed(Feed),
+}
+
+/// What a scan came to: an error loses the rest.
+struct Scanned {
+    tally: Tally,
+    selection: Option<Selection>,
+    notes: Vec<Note>,
+    fault: Option<String>,
+}
+
+/// Tells a scan that nobody waits any more.
+struct Cancel(Arc<AtomicBool>);
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Probe for LogProbe {
+    fn describe(&self) -> String {
+        let list = |templates: &[Template]| templates.iter().map(Template::source).collect::<Vec<_>>().join(" ");
+        match &self.0.source {
+            Source::Paths(paths) => format!("look through {}", list(paths)),
+            Source::Shell(line) => format!("look through the output of {}", line.source()),
+            Source::Command(argv) => format!("look through the output of {}", list(argv)),
+            Source::Url(url) => format!("look through GET {}", url.source()),
+        }
+    }
+
+    async fn observe(&self, look: &Look<'_>) -> Observation {
+        let asked = match self.0.source.fill(look.scope) {
+            Ok(asked) => asked,
+            Err(error) => return Observation::new(self.describe(), Found::refused(error.to_string())),
+        };
+        let request = match &asked {
+            Asked::Paths(paths) => paths.join(" "),
+            Asked::Feed(feed) => feed.request(),
+        };
+        // A little is kept back to say what was found.
+        let time = look.timeout.mul_f64(0.95);
+        let cancel = Cancel(Arc::default());
+        let stop = Stop::new(Arc::clone(&cancel.0), Instant::now().checked_add(time));
+        let now = look.world.clock.now();
+        let selection = self.0.selection(now, look.run_started);
+        let _busy = look.world.clock.busy();
+        let scanned = match asked {
+            Asked::Paths(paths) => {
+                let (spec, flag) = (self.0.clone(), Arc::clone(&cancel.0));
+                tokio::task::spawn_blocking(move || scan_paths(&spec, &paths, selection, &stop, &flag)).await
+            }
+            Asked::Feed(feed) => self.scan_feed(look, &feed, selection, stop, time).await,
+        };
+        match scanned {
+            Ok(scanned) => self.0.observation(request, scanned, look.timeout),
+            Err(error) => Observation::new(request, Found::could_not_look(format!("the scan broke off: {error}"))),
+        }
+    }
+}
+
+impl LogProbe {
+    async fn scan_feed(
+        &self,
+        look: &Look<'_>,
+        feed: &Feed,
+        selection: Option<Selection>,
+        stop: Stop,
+        time: Duration,
+    ) -> Result<Scanned, tokio::task::JoinError> {
+        let (sender, pieces) = feed::channel();
+        let spec = self.0.clone();
+        let scan = tokio::task::spawn_blocking(move || {
+            let mut scanner = Scanner::new(&spec.search, selection);
+            let mut notes = Vec::new();
+            let limited = Box::new(pieces.take(spec.max_bytes.unwrap_or(u64::MAX)));
+            let result = scan_stream(&spec, &mut scanner, limited, false, &stop, &mut notes);
+            let fault = result.err().map(|e| e.to_string());
+            let (tally, selection) = scanner.finish();
+            if let Some(limit) = spec.max_bytes.filter(|limit| tally.bytes >= *limit) {
+                notes.push(Note::warning(format!("only the first {limit} bytes were read")));
+            }
+            Scanned { tally, selection, notes, fault }
+        });
+        // When the time is up, dropping the pump ends the feed and with it the scan.
+        let pumped = tokio::time::timeout(time, feed.pump(look.world, time, sender)).await;
+        let mut scanned = scan.await?;
+        match pumped {
+            Ok(Ok(())) => {}
+            Ok(Err(cause)) => scanned.fault = Some(cause),
+            Err(_) => scanned.fault = Some("it did not end in time".into()),
+        }
+        Ok(scanned)
+    }
+}
+
+impl Source {
+    fn fill(&self, scope: &Scope) -> Result<Asked, TemplateError> {
+        let all = |templates: &[Template]| templates.iter().map(|t| t.render(scope)).collect::<Result<Vec<_>, _>>();
+        Ok(match self {
+            Source::Paths(paths) => Asked::Paths(all(paths)?),
+            Source::Shell(line) => Asked::Feed(Feed::Shell(line.render(scope)?)),
+            Source::Command(argv) => Asked::Feed(Feed::Command(all(argv)?)),
+            Source::Url(url) => Asked::Feed(Feed::Url(url.render(scope)?)),
+        })
+    }
+}
+
+fn scan_paths(spec: &Spec, paths: &[String], selection: Option<Selection>, stop: &Stop, flag: &AtomicBool) -> Scanned {
+    let mut scanner = Scanner::new(&spec.search, selection);
+    let mut notes = Vec::new();
+    let result = paths.iter().try_for_each(|path| {
+        files::list(path, flag)?.iter().try_for_each(|file| scan_file(spec, &mut scanner, file, stop, &mut notes))
+    });
+    let (tally, selection) = scanner.finish();
+    Scanned { tally, selection, notes, fault: result.err() }
+}
+
+fn scan_file(
+    spec: &Spec,
+    scanner: &mut Scanner<'_>,
+    path: &Path,
+    stop: &Stop,
+    notes: &mut Vec<Note>,
+) -> Result<(), String> {
+    let fault = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+    let mut file = LogFile::open(path, spec.max_bytes)?;
+    let skipped = spec.tail.is_some() && file.skip_to_last(tail::LIMIT as u64).map_err(|e| fault(&e))?;
+    if let Some(limit) = spec.max_bytes.filter(|limit| *limit < file.size()) {
+        let text = format!("of {} only the first {limit} of {} bytes were read", path.display(), file.size());
+        notes.push(Note::warning(text));
+    }
+    let raw = file.reader(spec.max_bytes).map_err(|e| fault(&e))?;
+    let scanned = scan_stream(spec, scanner, raw, skipped, stop, notes);
+    // What happened to the file explains a fault better than the fault itself.
+    let happened = file.afterwards()?;
+    scanned.map_err(|e| fault(&e))?;
+    notes.extend(happened.map(Note::warning));
+    Ok(())
+}
+
+fn scan_stream(
+    spec: &Spec,
+    scanner: &mut Scanner<'_>,
+    raw: Box<dyn Read + Send>,
+    skipped: bool,
+    stop: &Stop,
+    notes: &mut Vec<Note>,
+) -> Result<(), ScanError> {
+    let mut reader = reader::open(raw)?;
+    let Some(count) = spec.tail else { return scanner.scan(&mut *reader, stop) };
+    let tail = tail::last_lines(&mut *reader, count, skipped, stop)?;
+    if tail.cut {
+        let text = format!("the last {count} lines have more than {} bytes; fewer were looked at", tail::LIMIT);
+        notes.push(Note::warning(text));
+    }
+    scanner.scan(&mut tail.bytes.as_slice(), stop)
+}
+
+impl Spec {
+    /// Makes the selection, if lines have to be looked at one by one.
+    fn selection(&self, now: DateTime<Utc>, run_started: DateTime<Utc>) -> Option<Selection> {
+        let since = self.since.map(|since| match since {
+            Since::RunStart => run_started,
+            Since::Ago(ago) => TimeDelta::from_std(ago).ok().and_then(|ago| now.checked_sub_signed(ago)).unwrap_or(now),
+        });
+        let json = self.json || self.wants_json;
+        let needed = since.is_some() || json || self.wants_rate;
+        needed.then(|| {
+            let (form, fields) = (self.form.clone(), self.fields.clone());
+            Selection::new(Rules { since, times: self.wants_rate, form, json, fields }, now)
+        })
+    }
+
+    fn observation(&self, request: String, scanned: Scanned, timeout: Duration) -> Observation {
+        let Scanned { tally, selection, mut notes, fault } = scanned;
+        let found = match fault {
+            Some(cause) if cause.ends_with("the time was up") => {
+                let (bytes, time) = (quantity::bytes(tally.bytes as f64), quantity::seconds(timeout.as_secs_f64()));
+                Found::could_not_look(format!("{cause}: {bytes} were looked through in {time}"))
+            }
+            Some(cause) => Found::could_not_look(cause),
+            None => Found::Measures(self.measures(&tally, selection.as_ref())),
+        };
+        self.remarks(&tally, selection.as_ref(), &mut notes);
+        let evidence = match tally.excerpt.is_empty() {
+            true => Vec::new(),
+            false => vec![Evidence { title: "matching lines".into(), text: tally.excerpt.join("\n"), left_out: 0 }],
+        };
+        Observation { notes, evidence, ..Observation::new(request, found) }
+    }
+
+    fn measures(&self, tally: &Tally, selection: Option<&Selection>) -> Measures {
+        let mut measures = Measures::new();
+        let undated = selection.is_some_and(|s| s.rules.since.is_some() && s.lines > 0 && s.stamped == 0);
+        let dated = |value: Value| match undated {
+            true => Value::NoData("no line has a time that is recognised, so nobody knows which are younger".into()),
+            false => value,
+        };
+        for (key, hit) in self.keys.iter().zip(&tally.hits) {
+            measures.keyed("matches", key.as_str(), dated(Value::Number(hit.count as f64)));
+            measures.keyed("lines", key.as_str(), dated(Value::Set(hit.lines.clone())));
+            if self.search.captures {
+                measures.keyed("captures", key.as_str(), dated(Value::Set(hit.captures.clone())));
+            }
+            if self.wants_rate {
+                measures.keyed("rate", key.as_str(), dated(rate(hit.count, selection)));
+            }
+        }
+        if self.search.count_lines {
+            measures.plain("scanned_lines", Value::Number(tally.lines as f64));
+        }
+        measures.plain("scanned_bytes", Value::Number(tally.bytes as f64));
+        if self.wants_json {
+            let share = selection.filter(|s| s.lines > 0).map(|s| s.json as f64 / s.lines as f64);
+            measures.plain("valid_json", share.map_or_else(|| Value::NoData("there is no line".into()), Value::Number));
+        }
+        measures
+    }
+
+    fn remarks(&self, tally: &Tally, selection: Option<&Selection>, notes: &mut Vec<Note>) {
+        if let Some(selection) = selection.filter(|_| self.since.is_some() || !self.fields.is_empty()) {
+            if selection.undated > 0 && selection.stamped > 0 {
+                let text = format!("{} lines before the first time were left out", selection.undated);
+                notes.push(Note::info(text));
+            }
+            if tally.selected == 0 && tally.bytes > 0 {
+                let text = format!("none of {} lines was left to look at", selection.lines);
+                notes.push(Note::warning(text));
+            }
+        }
+        if tally.bytes == 0 {
+            notes.push(Note::info("the log is empty"));
+        }
+        if tally.long_lines > 0 {
+            let text = format!("{} lines longer than 4 MiB were searched in pieces", tally.long_lines);
+            notes.push(Note::info(text));
+        }
+        if tally.ignored > 0 {
+            notes.push(Note::info(format!("{} matching lines were ignored as expected", tally.ignored)));
+        }
+    }
+}
+
+fn rate(count: u64, selection: Option<&Selection>) -> Value {
+    let span = selection.and_then(|s| s.span).map(|(first, last)| (last - first).as_seconds_f64());
+    match span {
+        None => Value::NoData("no line has a time that is recognised".into()),
+        Some(span) if span <= 0.0 => Value::NoData("the lines span no time".into()),
+        Some(span) => Value::Number(count as f64 / span),
+    }
+}

@@ -1,0 +1,327 @@
+//! What a checklist says about a log, checked.
+
+use std::time::Duration;
+
+use serde_json_path::JsonPath;
+
+use super::look::LogProbe;
+use super::patterns::Patterns;
+use super::scan::Search;
+use super::select::{At, Field, Is};
+use super::stamp::Form;
+use crate::diag::Diagnostic;
+use crate::model::quantity::{Quantity, Unit};
+use crate::probe::{Compiling, Probe, paths};
+use crate::shape::{Field as Key, Object, Shape, field};
+use crate::template::{Place, Template};
+use crate::yaml::Node;
+
+/// The form of the value under `log`.
+pub(super) const SHAPE: Shape = Shape::Either(&[Shape::Template, Shape::Object(&OBJECT)]);
+
+const LATER: Key = field("kubernetes", Shape::Any, "Not built yet: use `exec` with kubectl logs.");
+
+static OBJECT: Object = Object {
+    name: "a log",
+    fields: &[
+        field(
+            "path",
+            Shape::OneOrMany(&Shape::Template),
+            "A file, a folder (its files, not those of its folders) or a glob. Packed files (gzip, zstd) and UTF-16 are recognised by their first bytes.",
+        ),
+        field(
+            "exec",
+            Shape::Either(&[Shape::Template, Shape::List(&Shape::Template)]),
+            "A command whose standard output is the log: a shell line, or a list of arguments.",
+        ),
+        field("http", Shape::Template, "A URL whose body is the log."),
+        LATER,
+        field("docker", Shape::Any, "Not built yet: use `exec` with docker logs."),
+        field("journald", Shape::Any, "Not built yet: use `exec` with journalctl."),
+        field("loki", Shape::Any, "Not built yet."),
+        field(
+            "since",
+            Shape::Text,
+            "Only lines younger than this by the time that they carry: a duration, or `run_start`.",
+        ),
+        field("tail", Shape::Int(1, 1_000_000), "Only the last lines of each file or stream, this many of them."),
+        field("format", Shape::Word(&["text", "json"]), "Whether each line is JSON; `where` needs it and implies it."),
+        field(
+            "where",
+            Shape::Map(&Shape::Any),
+            "Only JSON lines whose fields are so: field or JSONPath to a value, or to `{ matches: REGEX }`.",
+        ),
+        field(
+            "timestamp",
+            Shape::Text,
+            "The form of the lines' times: a pattern of strftime, or a regular expression whose first group holds the time.",
+        ),
+        field(
+            "max_bytes",
+            Shape::Text,
+            "The most that is read of each file or stream; the rest is left out, and that is said.",
+        ),
+    ],
+    open: false,
+};
+
+/// The manual page.
+pub(super) const MANUAL: &str = "\
+Counts the lines of a log that match regular expressions. Looks at files, folders and globs, at the output of a \
+command, or at a URL, and opens them anew at every look.
+
+```yaml
+- name: No errors in the log
+  log: /var/log/app/*.log
+  expect: { matches: { '(?i)error': 0 } }
+  ignore: ['context canceled']
+
+- name: No request of the last ten minutes failed
+  log: { path: /var/log/app.json, since: 10m, where: { level: error, $.http.status: { matches: '^5' } } }
+  expect: { matches: { '.*': 0 } }
+
+- name: Tokens are counted
+  log: { exec: [kubectl, logs, deployment/app], tail: 50 }
+  expect: { matches: { 'Token usage: input=\\d+': '>= 1' } }
+```
+
+A line counts once for each pattern that matches in it, as `LC_ALL=C grep -a -c` counts: by bytes, whatever they are; a \
+carriage return belongs to its line. A pattern that names characters outside ASCII, or classes such as `\\p{L}`, is \
+matched by Unicode characters instead. A pattern never reaches over the end of a line. Lines that a pattern of \
+`ignore` matches do not count. A line longer than 4 MiB is searched in pieces that overlap by 64 KiB: a match longer \
+than that may be missed in it, and it is never taken as JSON.
+
+An empty file has no matching line: 0 is measured. A file that is not there, cannot be read, is no regular file, or \
+was cut while it was read is an *error*: nothing is known. So is a glob or a folder without files, a command that \
+ends with another status than 0, and a URL that does not answer with success. A file that is replaced or removed \
+while it is read is read as it was; what is added meanwhile belongs to the next look.
+
+For `since`, times are recognised as ISO 8601 and RFC 3339, as syslog's, as nginx's and Apache's, as seconds or \
+milliseconds since 1970 at the beginning of a line, and in the fields time, ts, timestamp, @timestamp and date of \
+JSON lines. A line without a time belongs to the line before it. A log in which no line has a time gives no data, \
+never a pass. A time without a zone is one of this machine's time zone.
+";
+
+/// A log as the checklist names it.
+#[derive(Clone, Debug)]
+pub(super) struct Spec {
+    pub(super) source: Source,
+    pub(super) since: Option<Since>,
+    pub(super) tail: Option<u64>,
+    pub(super) json: bool,
+    pub(super) fields: Vec<Field>,
+    pub(super) form: Form,
+    pub(super) max_bytes: Option<u64>,
+    /// The patterns as written, in the order of `search.patterns`.
+    pub(super) keys: Vec<String>,
+    pub(super) search: Search,
+    pub(super) wants_rate: bool,
+    pub(super) wants_json: bool,
+}
+
+/// Where the lines come from.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    Paths(Vec<Template>),
+    Shell(Template),
+    Command(Vec<Template>),
+    Url(Template),
+}
+
+/// From when on lines are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Since {
+    Ago(Duration),
+    RunStart,
+}
+
+/// Turns what was written into a probe.
+pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Probe>> {
+    // Everything is read before anything is given up, so that every mistake is said.
+    let source = source(compiling, node);
+    let since = optional(node.get("since"), |n| since(compiling, n));
+    let fields = fields(compiling, node);
+    let form = optional(node.get("timestamp"), |n| form(compiling, n));
+    let max_bytes = optional(node.get("max_bytes"), |n| size(compiling, n));
+    let keys = keys(compiling);
+    let patterns = patterns_of(compiling, node, &keys);
+    let ignored = compiling.ignore.to_vec();
+    let ignore = patterns_of(compiling, node, &ignored);
+    let (source, since, fields) = (source?, since?, fields?);
+    let search = Search {
+        patterns: patterns?,
+        ignore: ignore?,
+        count_lines: compiling.wants.any("scanned_lines"),
+        captures: compiling.wants.any("captures"),
+    };
+    let json = !fields.is_empty() || node.get("format").and_then(Node::text) == Some("json");
+    Some(Box::new(LogProbe(Spec {
+        source,
+        since,
+        tail: node.get("tail").and_then(Node::number).map(|n| n as u64),
+        json,
+        fields,
+        form: form?.unwrap_or(Form::Usual),
+        max_bytes: max_bytes?,
+        keys,
+        search,
+        wants_rate: compiling.wants.any("rate"),
+        wants_json: compiling.wants.any("valid_json"),
+    })))
+}
+
+/// Reads a key that may be missing: nothing at all when a mistake was said.
+fn optional<T>(node: Option<&Node>, read: impl FnOnce(&Node) -> Option<T>) -> Option<Option<T>> {
+    node.map_or(Some(None), |node| read(node).map(Some))
+}
+
+/// Lists the patterns that any measure uses, each once.
+fn keys(compiling: &Compiling<'_, '_>) -> Vec<String> {
+    let mut keys: Vec<String> = Vec::new();
+    for measure in ["matches", "lines", "captures", "rate"] {
+        for key in compiling.wants.keys(measure) {
+            if !keys.iter().any(|k| k == key) {
+                keys.push(key.to_owned());
+            }
+        }
+    }
+    keys
+}
+
+fn patterns_of(compiling: &mut Compiling<'_, '_>, node: &Node, patterns: &[String]) -> Option<Patterns> {
+    match Patterns::new(patterns) {
+        Ok(patterns) => Some(patterns),
+        Err(error) => {
+            compiling.reading.say(Diagnostic::error("bad-regex", node.span, error.to_string()));
+            None
+        }
+    }
+}
+
+fn source(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Source> {
+    if node.map().is_none() {
+        return Some(Source::Paths(vec![path(compiling, node)?]));
+    }
+    if let Some((key, _)) = ["kubernetes", "docker", "journald", "loki"].iter().find_map(|key| node.entry(key)) {
+        let message = format!("logs from {} are not built yet", key.text().unwrap_or_default());
+        let help = "use exec with the command that prints the log";
+        compiling.reading.say(Diagnostic::error("not-yet", key.span, message).help(help));
+        return None;
+    }
+    let named: Vec<_> = ["path", "exec", "http"].iter().filter_map(|key| node.entry(key)).collect();
+    match named.as_slice() {
+        [(key, value)] => match (key.text(), value.list()) {
+            (Some("exec"), Some([])) | (Some("path"), Some([])) => {
+                compiling.reading.say(Diagnostic::error("bad-value", value.span, "the list is empty"));
+                None
+            }
+            (Some("exec"), Some(argv)) => {
+                Some(Source::Command(all(argv, |n| compiling.reading.template(n, Place::Plain))?))
+            }
+            (Some("exec"), None) => Some(Source::Shell(compiling.reading.template(value, Place::Shell)?)),
+            (Some("http"), _) => Some(Source::Url(compiling.reading.template(value, Place::Url)?)),
+            (_, Some(list)) => Some(Source::Paths(all(list, |n| path(compiling, n))?)),
+            (_, None) => Some(Source::Paths(vec![path(compiling, value)?])),
+        },
+        [] => {
+            let message = "a log needs a path, exec or http: where the lines come from";
+            compiling.reading.say(Diagnostic::error("missing-key", node.span, message));
+            None
+        }
+        [(first, _), (second, _), ..] => {
+            let message = "a log has one source: path, exec or http";
+            let diagnostic = Diagnostic::error("bad-value", second.span, message).also(first.span, "the first one");
+            compiling.reading.say(diagnostic);
+            None
+        }
+    }
+}
+
+/// Reads each member; nothing when a mistake was said of any.
+fn all<T>(nodes: &[Node], read: impl FnMut(&Node) -> Option<T>) -> Option<Vec<T>> {
+    let read: Vec<_> = nodes.iter().map(read).collect();
+    read.into_iter().collect()
+}
+
+fn path(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Template> {
+    let template = compiling.reading.template(node, Place::Plain)?;
+    let text = template.source();
+    let fault = match text.trim() {
+        "" => Some("the path is empty".to_owned()),
+        _ if template.is_literal() && paths::is_glob(text) => paths::check(text).err(),
+        _ => None,
+    };
+    if let Some(message) = fault {
+        compiling.reading.say(Diagnostic::error("bad-glob", node.span, message));
+        return None;
+    }
+    Some(template)
+}
+
+fn since(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Since> {
+    match node.text() {
+        Some("run_start") => Some(Since::RunStart),
+        _ => compiling.reading.duration(node).map(Since::Ago),
+    }
+}
+
+fn size(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<u64> {
+    let text = compiling.reading.known_text(node)?;
+    match Quantity::parse(&text) {
+        Ok(q) if matches!(q.unit, Unit::One | Unit::Bytes) && q.value >= 1.0 => Some(q.value as u64),
+        _ => {
+            let message = format!("{text:?} is not a size");
+            compiling.reading.say(Diagnostic::error("bad-quantity", node.span, message).help("write 64MiB or 1GB"));
+            None
+        }
+    }
+}
+
+fn form(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Form> {
+    let text = node.text()?;
+    if !text.contains('%') {
+        compiling.reading.regex(node)?;
+        return regex::bytes::Regex::new(text).ok().map(Form::Within);
+    }
+    let bad = chrono::format::StrftimeItems::new(text).any(|item| matches!(item, chrono::format::Item::Error));
+    if bad {
+        let message = format!("{text:?} is not a pattern of strftime");
+        compiling.reading.say(Diagnostic::error("bad-value", node.span, message).help("for example %Y-%m-%d %H:%M:%S"));
+        return None;
+    }
+    Some(Form::Strftime(text.to_owned()))
+}
+
+fn fields(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Vec<Field>> {
+    let Some(asked) = node.get("where") else { return Some(Vec::new()) };
+    if let Some(format) = node.get("format").filter(|f| f.text() == Some("text")) {
+        let message = "where looks at fields, and text has none";
+        compiling.reading.say(Diagnostic::error("bad-value", format.span, message).help("write format: json"));
+    }
+    let fields: Vec<_> = asked.map()?.iter().map(|(key, value)| one_field(compiling, key, value)).collect();
+    fields.into_iter().collect()
+}
+
+fn one_field(compiling: &mut Compiling<'_, '_>, key: &Node, value: &Node) -> Option<Field> {
+    let name = key.text()?;
+    let at = match name.starts_with('$') {
+        false => At::Key(name.to_owned()),
+        true => match JsonPath::parse(name) {
+            Ok(path) => At::Path(path),
+            Err(error) => {
+                compiling.reading.say(Diagnostic::error("bad-jsonpath", key.span, error.to_string()));
+                return None;
+            }
+        },
+    };
+    let is = match value.map() {
+        None if value.list().is_none() => Is::Equal(value.json()),
+        Some([(word, regex)]) if word.text() == Some("matches") => Is::Matching(compiling.reading.regex(regex)?),
+        _ => {
+            let message = "a field is compared with one value, or with { matches: REGEX }";
+            compiling.reading.say(Diagnostic::error("bad-value", value.span, message));
+            return None;
+        }
+    };
+    Some(Field { at, is })
+}
