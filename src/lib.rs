@@ -1,10 +1,12 @@
 pub mod checklist;
 pub mod diag;
 pub mod event;
+pub mod judge;
 pub mod model;
 pub mod probe;
 pub mod record;
 pub mod shape;
+pub mod signoff;
 pub mod source;
 pub mod sys;
 pub mod template;
