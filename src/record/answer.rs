@@ -64,7 +64,12 @@ pub enum AnswerError {
     Refused(String),
 }
 
-fn append(store: &mut dyn RunStore, record: &RunRecord, kind: EventKind, at: DateTime<Utc>) -> Result<Head, StoreError> {
+fn append(
+    store: &mut dyn RunStore,
+    record: &RunRecord,
+    kind: EventKind,
+    at: DateTime<Utc>,
+) -> Result<Head, StoreError> {
     store.append(&record.run, &[Event { seq: record.head.seq + 1, at, kind }])
 }
 

@@ -83,7 +83,9 @@ impl Folding {
             EventKind::StepFinished { step, result } => self.finish(&step, *result),
             EventKind::Answered { step, answer } => self.answer(&step, answer),
             EventKind::Interrupted { cause } => self.change(|record| record.interrupted = Some(cause)),
-            EventKind::Decided { decision, reasons } => self.change(|record| record.decided = Some((decision, reasons))),
+            EventKind::Decided { decision, reasons } => {
+                self.change(|record| record.decided = Some((decision, reasons)))
+            }
             EventKind::RunFinished { took_ms } => self.change(|record| {
                 record.finished = Some(at);
                 record.took_ms = Some(took_ms);
@@ -193,7 +195,9 @@ pub fn answerable(step: &StepRecord, answer: &Answer) -> Result<(), String> {
         Some(Outcome::Pending) => Ok(()),
         Some(Outcome::Pass | Outcome::Fail | Outcome::NotApplicable) if manual => Ok(()),
         Some(Outcome::Skipped) => Err(format!("step {id} was skipped and waits for nobody; run the checklist again")),
-        Some(outcome) => Err(format!("step {id} was looked at and is {outcome}; only a step that waits for a person takes an answer")),
+        Some(outcome) => Err(format!(
+            "step {id} was looked at and is {outcome}; only a step that waits for a person takes an answer"
+        )),
         None => Err(format!("step {id} does not wait for a person; only a manual or pending step takes an answer")),
     }
 }

@@ -234,7 +234,8 @@ fn take_apart(line: &str) -> Option<(&str, &str)> {
 
 fn compare(chain: &Chain, header: &Header) -> Result<(), FormatError> {
     if chain.seq() != header.events {
-        let what = format!("the header promises {} events, there are {}; export the run again", header.events, chain.seq());
+        let what =
+            format!("the header promises {} events, there are {}; export the run again", header.events, chain.seq());
         return Err(FormatError::Line { line: chain.seq() + 2, what });
     }
     if hex(chain.digest()) != header.head {

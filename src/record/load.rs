@@ -18,8 +18,11 @@ pub fn load(store: &dyn RunStore, run: &RunId) -> Result<RunRecord, LoadError> {
     let mut failed = None;
     let summary = store.events(run, &mut |seq, json, digest| {
         let taken = chain.check(seq, json, digest).map_err(LoadError::damaged(run)).and_then(|()| {
-            let event = format::decode(json)
-                .map_err(|e| LoadError::Unreadable { run: run.clone(), seq, what: e.to_string() })?;
+            let event = format::decode(json).map_err(|e| LoadError::Unreadable {
+                run: run.clone(),
+                seq,
+                what: e.to_string(),
+            })?;
             folding.take(event).map_err(LoadError::impossible(run))
         });
         match taken {

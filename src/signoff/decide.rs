@@ -29,7 +29,8 @@ pub struct Ruling {
 /// Decides, with the waivers that act at `at`. Actions, which follow a decision, do not count for it.
 pub fn decide(record: &RunRecord, waivers: &[Waiver], at: DateTime<Utc>) -> Ruling {
     let acting: HashMap<&StepId, &Waiver> = waivers.iter().filter(|w| w.acts_at(at)).map(|w| (&w.step, w)).collect();
-    let weighed: Vec<Weighed<'_>> = steps(record).map(|step| weigh(step, acting.get(&step.outline.id).copied())).collect();
+    let weighed: Vec<Weighed<'_>> =
+        steps(record).map(|step| weigh(step, acting.get(&step.outline.id).copied())).collect();
     let unsigned = !record.header.roles.is_empty();
     // A step without an end means that the run was cut, even where nothing says so.
     let cut = weighed.iter().any(|w| w.counted.weight != Weight::Trial && ended(w.step).is_none());
@@ -221,5 +222,229 @@ impl Lines {
             }
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::{Answer, StepResult};
+    use crate::model::outline::{ChecklistHead, Guidance, Header, OnNoData, Role, SectionOutline, StepOutline};
+    use crate::model::{Origin, RunId, SectionId};
+    use crate::record::{Head, SectionRecord};
+
+    const WEIGHTS: [Weight; 3] = [Weight::Required, Weight::Optional, Weight::Trial];
+    const SKIPS: [Skip; 5] = [Skip::Condition, Skip::Blocked, Skip::NotSelected, Skip::Refused, Skip::NotReached];
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_790_000_000, 0).unwrap()
+    }
+
+    fn origin() -> Origin {
+        Origin { file: "c.yaml".into(), line: 1, column: 1 }
+    }
+
+    fn step(n: usize, weight: Weight, outcome: Outcome, skip: Option<Skip>) -> StepRecord {
+        let outline = StepOutline {
+            id: StepId::new(format!("s{n}")),
+            name: format!("Step {n}"),
+            section: SectionId::new("all"),
+            probe: "http".into(),
+            origin: origin(),
+            weight,
+            expect: None,
+            warn: None,
+            on_no_data: OnNoData::default(),
+            window: String::new(),
+            changes: None,
+            guidance: Guidance::default(),
+        };
+        let result = StepResult {
+            outcome,
+            reason: "7.1% is not < 5%".into(),
+            skip,
+            started: now(),
+            took_us: 1,
+            looks: 1,
+            look: None,
+            flaky: false,
+            captured: Vec::new(),
+        };
+        StepRecord { outline, result: Some(result), looks: Vec::new(), answers: Vec::new() }
+    }
+
+    fn record(steps: Vec<StepRecord>) -> RunRecord {
+        let header = Header {
+            tool: String::new(),
+            checklist: ChecklistHead::default(),
+            inputs: Vec::new(),
+            host: String::new(),
+            user: String::new(),
+            options: Vec::new(),
+            strict: false,
+            roles: Vec::new(),
+            appendix: Vec::new(),
+        };
+        let outline = SectionOutline {
+            id: SectionId::new("all"),
+            name: "All".into(),
+            description: None,
+            part: Part::Section,
+            origin: origin(),
+        };
+        RunRecord {
+            run: RunId::new("r1"),
+            header,
+            started: now(),
+            finished: Some(now()),
+            took_ms: Some(1),
+            interrupted: None,
+            sections: vec![SectionRecord { outline, steps }],
+            decided: None,
+            head: Head { seq: 1, digest: String::new() },
+        }
+    }
+
+    fn decision(record: &RunRecord) -> Decision {
+        decide(record, &[], now()).decision
+    }
+
+    fn waiver(step: &str, days: i64) -> Waiver {
+        Waiver {
+            step: StepId::new(step),
+            reason: "known".into(),
+            approved_by: "carol".into(),
+            from: now() - TimeDelta::days(10),
+            until: now() + TimeDelta::days(days),
+        }
+    }
+
+    /// What one step beside a passing one comes to, written down apart from the code.
+    fn by_the_book(weight: Weight, outcome: Outcome, skip: Option<Skip>, strict: bool) -> Decision {
+        use Outcome::{Error, Fail, Inconclusive, Pending, Skipped, Warn};
+        match (weight, outcome) {
+            (Weight::Required, Fail) => Decision::NoGo,
+            (Weight::Required | Weight::Optional, Fail | Warn) if strict => Decision::NoGo,
+            (Weight::Required, Error | Inconclusive) => Decision::Undecided,
+            (Weight::Required, Skipped) => match skip {
+                Some(Skip::Condition | Skip::NotSelected) => Decision::Go,
+                _ => Decision::Undecided,
+            },
+            (Weight::Required, Pending) => Decision::Held,
+            _ => Decision::Go,
+        }
+    }
+
+    #[test]
+    fn every_outcome_weight_and_flag_decides_by_the_book() {
+        for (weight, outcome) in WEIGHTS.iter().flat_map(|w| Outcome::ALL.map(|o| (*w, o))) {
+            let skips = if outcome == Outcome::Skipped { SKIPS.map(Some).to_vec() } else { vec![None] };
+            for (skip, flags) in skips.iter().flat_map(|skip| (0..8).map(move |flags| (*skip, flags))) {
+                let (strict, signed, interrupted) = (flags & 1 == 1, flags & 2 == 0, flags & 4 == 4);
+                let mut record =
+                    record(vec![step(0, Weight::Required, Outcome::Pass, None), step(1, weight, outcome, skip)]);
+                record.header.strict = strict;
+                record.interrupted = interrupted.then(|| "SIGINT".into());
+                let role = Role { role: "sre".into(), needs: 1, members: Vec::new() };
+                record.header.roles = if signed { Vec::new() } else { vec![role] };
+                let expected = match by_the_book(weight, outcome, skip, strict) {
+                    Decision::Go | Decision::Held if interrupted => Decision::Undecided,
+                    Decision::Go if !signed => Decision::Held,
+                    decision => decision,
+                };
+                let ruling = decide(&record, &[], now());
+                let what = format!("{weight:?} {outcome} {skip:?} strict {strict} signed {signed} cut {interrupted}");
+                assert_eq!(ruling.decision, expected, "{what}");
+                assert_eq!(ruling.reasons.is_empty(), expected == Decision::Go, "{what}: {ruling:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_checked_is_never_a_go() {
+        for steps in [
+            vec![],
+            vec![step(0, Weight::Required, Outcome::Skipped, Some(Skip::NotSelected))],
+            vec![step(0, Weight::Trial, Outcome::Pass, None)],
+            vec![step(0, Weight::Optional, Outcome::Error, None)],
+        ] {
+            let ruling = decide(&record(steps), &[], now());
+            assert_eq!((ruling.decision, ruling.reasons.len()), (Decision::Undecided, 1), "{ruling:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_without_an_end_is_a_run_that_was_cut() {
+        let mut steps =
+            vec![step(0, Weight::Required, Outcome::Pass, None), step(1, Weight::Optional, Outcome::Pass, None)];
+        steps[1].result = None;
+        let ruling = decide(&record(steps), &[], now());
+        assert_eq!(ruling.decision, Decision::Undecided);
+        assert_eq!(
+            ruling.reasons,
+            [
+                "inconclusive: Step 1: the run was cut before it ended (optional)",
+                "interrupted: the run was cut and has no end"
+            ]
+        );
+    }
+
+    #[test]
+    fn reasons_name_the_steps_and_count_the_rest() {
+        let mut record = record((0..50).map(|n| step(n, Weight::Required, Outcome::Fail, None)).collect());
+        let ruling = decide(&record, &[], now());
+        assert_eq!(ruling.reasons[0], "fail: Step 0: 7.1% is not < 5%");
+        assert_eq!((ruling.reasons.len(), ruling.reasons[20].as_str()), (21, "fail: and 30 more"));
+        record.sections[0].outline.part = Part::OnNoGo;
+        assert_eq!(decision(&record), Decision::Undecided, "actions do not count");
+    }
+
+    #[test]
+    fn a_waived_failure_is_shown_and_does_not_block() {
+        let record = record(vec![
+            step(0, Weight::Required, Outcome::Pass, None),
+            step(1, Weight::Required, Outcome::Fail, None),
+        ]);
+        let ruling = decide(&record, &[waiver("s1", 1)], now());
+        assert_eq!(ruling.decision, Decision::Go);
+        assert_eq!(
+            ruling.attention,
+            ["fail: Step 1: 7.1% is not < 5% (waived by carol until 2026-09-22 14:13 UTC: known)"]
+        );
+        let idle = decide(&record, &[waiver("s1", -1), waiver("s0", 1), waiver("s9", 1)], now());
+        assert_eq!(idle.decision, Decision::NoGo, "an expired waiver does not act");
+        assert_eq!(idle.attention.len(), 3, "{idle:?}");
+        assert!(idle.attention[0].contains("expired") && idle.attention[1].contains("not used"), "{idle:?}");
+    }
+
+    #[test]
+    fn an_answer_settles_a_step_that_waits() {
+        let mut steps = vec![step(0, Weight::Required, Outcome::Pending, None)];
+        assert_eq!(decision(&record(steps.clone())), Decision::Held);
+        let mut answer = |outcome| {
+            steps[0].answers.push(Answer { outcome, by: "bob".into(), note: "seen".into() });
+            decide(&record(steps.clone()), &[], now())
+        };
+        assert_eq!(answer(Outcome::Pass).decision, Decision::Go);
+        assert_eq!(answer(Outcome::Fail).reasons, ["fail: Step 0: answered by bob: seen"]);
+    }
+
+    fn any_step() -> impl Strategy<Value = (Weight, Outcome, Option<Skip>)> {
+        let skip = prop::option::of(prop::sample::select(SKIPS.to_vec()));
+        (prop::sample::select(WEIGHTS.to_vec()), prop::sample::select(Outcome::ALL.to_vec()), skip)
+    }
+
+    proptest! {
+        #[test]
+        fn a_failing_required_step_is_never_a_go(steps in prop::collection::vec(any_step(), 0..8), place in 0_usize..9, strict: bool) {
+            let mut steps: Vec<_> = (0..).zip(steps).map(|(n, (w, o, s))| step(n, w, o, s)).collect();
+            steps.insert(place.min(steps.len()), step(99, Weight::Required, Outcome::Fail, None));
+            let mut record = record(steps);
+            record.header.strict = strict;
+            prop_assert_eq!(decision(&record), Decision::NoGo);
+        }
     }
 }

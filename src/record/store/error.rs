@@ -31,7 +31,9 @@ pub enum StoreError {
         run: RunId,
     },
     /// Events are missing, or another process writes the same run.
-    #[error("event {got} cannot follow here, event {expected} comes next; another process writes the same run, let it end first")]
+    #[error(
+        "event {got} cannot follow here, event {expected} comes next; another process writes the same run, let it end first"
+    )]
     Gap {
         /// The number that comes next.
         expected: u64,
@@ -77,7 +79,9 @@ pub enum StoreError {
         place: String,
     },
     /// The store may be read only.
-    #[error("the store {place} cannot be written: {what}; make the file and its folder writable, or use another with --store")]
+    #[error(
+        "the store {place} cannot be written: {what}; make the file and its folder writable, or use another with --store"
+    )]
     ReadOnly {
         /// The store.
         place: String,
@@ -91,7 +95,9 @@ pub enum StoreError {
         place: String,
     },
     /// The store was written by a newer program.
-    #[error("the store {place} has version {found}, this program knows up to {known}; use a newer holdpoint, or another store")]
+    #[error(
+        "the store {place} has version {found}, this program knows up to {known}; use a newer holdpoint, or another store"
+    )]
     Newer {
         /// The store.
         place: String,

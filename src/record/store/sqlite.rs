@@ -71,6 +71,15 @@ impl Sqlite {
         Ok(store)
     }
 
+    /// Lets the file grow to this many pages of 4 KiB and no further; beyond that the store is full.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        let limited = self.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()));
+        limited.map_err(|e| self.error(&e))
+    }
+
     fn prepare(&mut self) -> Result<(), StoreError> {
         let prepared = self.set_up();
         let (application, version) = prepared.map_err(|e| self.error(&e))?;
@@ -334,7 +343,7 @@ fn of_io(place: &str, error: &std::io::Error) -> StoreError {
 }
 
 fn of_sqlite(place: &str, error: &rusqlite::Error) -> StoreError {
-    let (place, what) = (place.to_owned(), error.to_string());
+    let (place, what) = (place.to_owned(), one_line(&error.to_string()));
     let rusqlite::Error::SqliteFailure(failure, _) = error else {
         // Only damage makes a column hold what never was written into it.
         return StoreError::Damaged { place, what };
@@ -349,4 +358,17 @@ fn of_sqlite(place: &str, error: &rusqlite::Error) -> StoreError {
         }
         _ => StoreError::Unusable { place, what },
     }
+}
+
+/// SQLite quotes whole statements, and from a damaged file anything at all: what is told is one short line.
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        if line.len() > 160 {
+            return line + " …";
+        }
+        line.push_str(if line.is_empty() { "" } else { " " });
+        line.extend(word.chars().take(80));
+    }
+    line
 }
