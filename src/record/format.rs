@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
-use super::chain::{Chain, ChainError, from_hex, hex};
+use super::chain::{Chain, ChainError, Digest, from_hex, hex};
 use super::fold::{FoldError, Folding};
 use super::store::{Batch, RunStore, StoreError};
 use super::{Head, RunRecord};
@@ -77,28 +77,37 @@ pub fn export(store: &dyn RunStore, run: &RunId, out: &mut dyn Write) -> Result<
 }
 
 /// Puts a portable file into a store. The file is read twice: once to verify the whole, once to store it, so that
-/// neither damage leaves half a run behind nor memory holds one.
+/// neither damage leaves anything behind nor memory holds one.
 ///
-/// A run that the store already has with the same head is left as it is.
+/// Of a run that the store already has, the events that it lacks are added: an import that a full disk cut short can
+/// be tried again, and an answer that was given elsewhere comes home.
 ///
 /// # Errors
 /// Damage by its line, a newer version, a run that the store has in another form.
 pub fn import(input: &mut (impl BufRead + Seek), store: &mut dyn RunStore) -> Result<(RunId, Head), FormatError> {
     let from = input.stream_position().map_err(FormatError::Read)?;
     let mut folding = Folding::default();
-    let (run, head) = read(input, &mut |event, _| folding.take(event).map_err(FormatError::from))?;
+    let (run, head) = read(input, &mut |event, _, _| folding.take(event).map_err(FormatError::from))?;
     folding.end(head.clone())?;
-    match store.summary(&run) {
-        Ok(there) if there.head == head => return Ok((run, head)),
-        Ok(_) => return Err(StoreError::Exists { run }.into()),
-        Err(StoreError::NoSuchRun { .. }) => {}
+    let there = match store.summary(&run) {
+        Ok(there) if there.head.seq > head.seq => return Err(StoreError::Exists { run }.into()),
+        Ok(there) => Some(there.head),
+        Err(StoreError::NoSuchRun { .. }) => None,
         Err(error) => return Err(error.into()),
-    }
+    };
     input.seek(SeekFrom::Start(from)).map_err(FormatError::Read)?;
-    store.begin(&run)?;
+    if there.is_none() {
+        store.begin(&run)?;
+    }
+    let there = there.unwrap_or_else(|| Chain::begin(&run).head());
     let mut batch = Batch::default();
-    let again = read(input, &mut |event, json| {
-        batch.add_stored(&event, json);
+    let again = read(input, &mut |event, json, digest| {
+        if event.seq == there.seq && hex(digest) != there.digest {
+            return Err(StoreError::Exists { run: run.clone() }.into());
+        }
+        if event.seq > there.seq {
+            batch.add_stored(&event, json);
+        }
         if batch.len() >= 1000 {
             store.put(&run, &batch)?;
             batch.clear();
@@ -120,18 +129,18 @@ pub fn import(input: &mut (impl BufRead + Seek), store: &mut dyn RunStore) -> Re
 /// Damage by its line, a newer version, events that cannot have happened.
 pub fn read_record(input: &mut dyn BufRead) -> Result<RunRecord, FormatError> {
     let mut folding = Folding::default();
-    let (_, head) = read(input, &mut |event, _| folding.take(event).map_err(FormatError::from))?;
+    let (_, head) = read(input, &mut |event, _, _| folding.take(event).map_err(FormatError::from))?;
     Ok(folding.end(head)?)
 }
 
-/// Reads a portable file event by event, each with its stored text, and verifies it: the chain event by event before
+/// Reads a portable file event by event, each with its stored text and digest, and verifies it: the chain event by event before
 /// it is handed on, the head at the end.
 ///
 /// # Errors
 /// Damage by its line, a newer version, and what `each` answers.
 pub fn read(
     input: &mut dyn BufRead,
-    each: &mut dyn FnMut(Event, &str) -> Result<(), FormatError>,
+    each: &mut dyn FnMut(Event, &str, &Digest) -> Result<(), FormatError>,
 ) -> Result<(RunId, Head), FormatError> {
     let mut line = String::new();
     next_line(input, 1, &mut line)?;
@@ -151,7 +160,7 @@ pub fn read(
         if event.seq != number - 1 {
             return Err(at(format!("it is event {} in the place of event {}", event.seq, number - 1)));
         }
-        each(event, json)?;
+        each(event, json, &digest)?;
     }
     compare(&chain, &header)?;
     Ok((header.run, chain.head()))

@@ -279,3 +279,27 @@ fn only_a_step_that_waits_for_a_person_takes_an_answer() {
     assert_eq!(record.sections[0].steps[5].outcome(), Outcome::Fail, "the latest answer counts");
     assert_eq!(record.sections[0].steps[5].answers.len(), 2);
 }
+
+#[test]
+fn an_import_adds_what_the_store_lacks_and_never_replaces() {
+    let run = RunId::new("r1");
+    let file = exported(&run);
+    let events = sample(&run, 5);
+    let mut part = memory::open("").unwrap();
+    part.begin(&run).unwrap();
+    part.append(&run, &events[..6]).unwrap();
+    let (_, head) = import(&mut Cursor::new(&file), &mut *part).unwrap();
+    assert_eq!(load(&*part, &run).unwrap().head, head);
+
+    let mut other = memory::open("").unwrap();
+    other.begin(&run).unwrap();
+    let mut different = events[..6].to_vec();
+    different[5].at = start() - TimeDelta::days(1);
+    let kept = other.append(&run, &different).unwrap();
+    assert!(import(&mut Cursor::new(&file), &mut *other).unwrap_err().to_string().contains("another run r1"));
+    assert_eq!(other.summary(&run).unwrap().head, kept);
+
+    let answer = Answer { outcome: Outcome::Pass, by: "bob".into(), note: String::new() };
+    append_answer(&mut *part, &run, &StepId::new("ask"), answer, start()).unwrap();
+    assert!(import(&mut Cursor::new(&file), &mut *part).is_err(), "an older export takes nothing back");
+}

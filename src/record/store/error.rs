@@ -25,7 +25,7 @@ pub enum StoreError {
         candidates: Vec<String>,
     },
     /// The store has the run already.
-    #[error("the store already has a run {run} with other events; use another store with --store")]
+    #[error("the store already has another run {run}; use another store with --store")]
     Exists {
         /// The run.
         run: RunId,
