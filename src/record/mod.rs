@@ -1,5 +1,19 @@
 //! Evidence: events folded into what a run was, kept in a store, chained by digests, portable in one file.
 
+pub mod answer;
+pub mod chain;
+pub mod fold;
+pub mod format;
+pub mod load;
+pub mod recorder;
+pub mod store;
+
+pub use answer::append_answer;
+pub use fold::{FoldError, fold};
+pub use load::{LoadError, load};
+pub use recorder::{Handle, Recorder};
+pub use store::{RunStore, RunSummary, StoreError};
+
 use chrono::{DateTime, Utc};
 
 use crate::event::{Answer, Look, StepResult};

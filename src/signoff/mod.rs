@@ -1,12 +1,5 @@
-//! May we go? The ruling on a run.
+//! May we go? What follows from a record, from the waivers and from the people who must agree.
 
-use crate::model::Decision;
+pub mod decide;
 
-/// The decision on a run and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ruling {
-    /// Whether it may go ahead.
-    pub decision: Decision,
-    /// Why, one line each; the weightiest first.
-    pub reasons: Vec<String>,
-}
+pub use decide::{Ruling, decide};

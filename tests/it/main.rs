@@ -10,4 +10,6 @@ mod probe_file;
 mod probe_http;
 mod probe_log;
 mod probe_tcp;
+mod record;
+mod store;
 mod support;

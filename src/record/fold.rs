@@ -1,0 +1,205 @@
+//! Events told again as what a run was. The time it takes grows with the number of events, nothing more.
+//!
+//! A run that was cut short is a record like any other: what it did not come to is simply not there. Events that
+//! cannot have happened, a result of a step that was never planned, say, are errors that name the event.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use super::{Head, RunRecord, SectionRecord, StepRecord};
+use crate::event::{Answer, Event, EventKind, Look, StepResult};
+use crate::model::outline::{Header, Part, SectionOutline, StepOutline};
+use crate::model::{Outcome, RunId, SectionId, StepId};
+
+/// Tells a run from all its events, of which `head` is the end.
+///
+/// # Errors
+/// Names the first event that cannot have happened, or the place where events are missing.
+pub fn fold(events: impl IntoIterator<Item = Event>, head: Head) -> Result<RunRecord, FoldError> {
+    let mut folding = Folding::default();
+    for event in events {
+        folding.take(event)?;
+    }
+    folding.end(head)
+}
+
+/// Says which event cannot have happened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("event {seq}: {what}")]
+pub struct FoldError {
+    /// The number of the event.
+    pub seq: u64,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// A record in the making, fed with one event after the other.
+#[derive(Debug, Default)]
+pub struct Folding {
+    seq: u64,
+    record: Option<RunRecord>,
+    sections: HashMap<SectionId, usize>,
+    steps: HashMap<StepId, (usize, usize)>,
+}
+
+impl Folding {
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// Names the event when it cannot have happened.
+    pub fn take(&mut self, event: Event) -> Result<(), FoldError> {
+        let next = self.seq + 1;
+        if event.seq != next {
+            return Err(FoldError { seq: next, what: format!("event {} stands in its place", event.seq) });
+        }
+        self.seq = next;
+        self.happen(event.at, event.kind).map_err(|what| FoldError { seq: next, what })
+    }
+
+    /// Ends the record; `head` must be the end of the events that were taken.
+    ///
+    /// # Errors
+    /// Names the place where events are missing or too many.
+    pub fn end(self, head: Head) -> Result<RunRecord, FoldError> {
+        if head.seq != self.seq {
+            let what = format!("there are {} events, but the head says {}", self.seq, head.seq);
+            return Err(FoldError { seq: self.seq.min(head.seq) + 1, what });
+        }
+        let mut record =
+            self.record.ok_or_else(|| FoldError { seq: 1, what: "the run has no events, so it never began".into() })?;
+        record.sections.sort_by_key(|section| section.outline.part != Part::Section);
+        record.head = head;
+        Ok(record)
+    }
+
+    fn happen(&mut self, at: DateTime<Utc>, kind: EventKind) -> Result<(), String> {
+        match kind {
+            EventKind::RunStarted { run, header } => self.begin(run, *header, at),
+            EventKind::Planned { section, steps } => self.plan(section, steps),
+            EventKind::SectionStarted { section } | EventKind::SectionFinished { section } => self.knows(&section),
+            EventKind::StepStarted { step, .. } => self.step(&step).map(|_| ()),
+            EventKind::Looked { step, look } => self.looked(&step, *look),
+            EventKind::StepFinished { step, result } => self.finish(&step, *result),
+            EventKind::Answered { step, answer } => self.answer(&step, answer),
+            EventKind::Interrupted { cause } => self.change(|record| record.interrupted = Some(cause)),
+            EventKind::Decided { decision, reasons } => {
+                self.change(|record| record.decided = Some((decision, reasons)))
+            }
+            EventKind::RunFinished { took_ms } => self.change(|record| {
+                record.finished = Some(at);
+                record.took_ms = Some(took_ms);
+            }),
+        }
+    }
+
+    fn begin(&mut self, run: RunId, header: Header, at: DateTime<Utc>) -> Result<(), String> {
+        if self.record.is_some() {
+            return Err("the run begins a second time".into());
+        }
+        self.record = Some(RunRecord {
+            run,
+            header,
+            started: at,
+            finished: None,
+            took_ms: None,
+            interrupted: None,
+            sections: Vec::new(),
+            decided: None,
+            head: Head { seq: 0, digest: String::new() },
+        });
+        Ok(())
+    }
+
+    fn plan(&mut self, outline: SectionOutline, steps: Vec<StepOutline>) -> Result<(), String> {
+        let record = self.record.as_mut().ok_or(NOT_BEGUN)?;
+        let index = *self.sections.entry(outline.id.clone()).or_insert(record.sections.len());
+        if index == record.sections.len() {
+            record.sections.push(SectionRecord { outline, steps: Vec::new() });
+        } else if record.sections[index].outline != outline {
+            return Err(format!("section {} is planned twice, not in the same words", outline.id));
+        }
+        let section = &mut record.sections[index];
+        for outline in steps {
+            if outline.section != section.outline.id {
+                return Err(format!("step {} belongs to section {}, not to this one", outline.id, outline.section));
+            }
+            if self.steps.insert(outline.id.clone(), (index, section.steps.len())).is_some() {
+                return Err(format!("step {} is planned twice", outline.id));
+            }
+            section.steps.push(StepRecord { outline, result: None, looks: Vec::new(), answers: Vec::new() });
+        }
+        Ok(())
+    }
+
+    fn looked(&mut self, step: &StepId, look: Look) -> Result<(), String> {
+        self.step(step)?.looks.push(look);
+        Ok(())
+    }
+
+    fn finish(&mut self, id: &StepId, result: StepResult) -> Result<(), String> {
+        let step = self.step(id)?;
+        if step.result.is_some() {
+            return Err(format!("step {id} is done a second time"));
+        }
+        step.result = Some(result);
+        Ok(())
+    }
+
+    fn answer(&mut self, id: &StepId, answer: Answer) -> Result<(), String> {
+        let step = self.step(id)?;
+        answerable(step, &answer)?;
+        step.answers.push(answer);
+        Ok(())
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut RunRecord)) -> Result<(), String> {
+        change(self.record.as_mut().ok_or(NOT_BEGUN)?);
+        Ok(())
+    }
+
+    fn knows(&self, section: &SectionId) -> Result<(), String> {
+        match self.sections.contains_key(section) {
+            true => Ok(()),
+            false => Err(format!("section {section} was never planned")),
+        }
+    }
+
+    fn step(&mut self, id: &StepId) -> Result<&mut StepRecord, String> {
+        let record = self.record.as_mut().ok_or(NOT_BEGUN)?;
+        let (section, step) = *self.steps.get(id).ok_or_else(|| format!("step {id} was never planned"))?;
+        Ok(&mut record.sections[section].steps[step])
+    }
+}
+
+/// Tells whether a person may answer a step this way: only steps that wait for a person, so that no answer ever
+/// covers what a probe found.
+///
+/// # Errors
+/// Says why not.
+pub fn answerable(step: &StepRecord, answer: &Answer) -> Result<(), String> {
+    let id = &step.outline.id;
+    match answer.outcome {
+        Outcome::Pass | Outcome::Fail => {}
+        Outcome::NotApplicable if !answer.note.trim().is_empty() => {}
+        Outcome::NotApplicable => {
+            return Err(format!("step {id} cannot be not-applicable without a note; add a note that says why"));
+        }
+        Outcome::Warn | Outcome::Error | Outcome::Inconclusive | Outcome::Pending | Outcome::Skipped => {
+            return Err(format!("{} is not an answer; answer pass, fail or not-applicable", answer.outcome));
+        }
+    }
+    let manual = step.outline.probe == "manual";
+    match step.result.as_ref().map(|result| result.outcome) {
+        None if manual => Ok(()),
+        Some(Outcome::Pending) => Ok(()),
+        Some(Outcome::Pass | Outcome::Fail | Outcome::NotApplicable) if manual => Ok(()),
+        Some(Outcome::Skipped) => Err(format!("step {id} was skipped and waits for nobody; run the checklist again")),
+        Some(outcome) => Err(format!(
+            "step {id} was looked at and is {outcome}; only a step that waits for a person takes an answer"
+        )),
+        None => Err(format!("step {id} does not wait for a person; only a manual or pending step takes an answer")),
+    }
+}
+
+const NOT_BEGUN: &str = "the run has not begun; the first event of a run says that it begins";

@@ -1,0 +1,101 @@
+//! A run out of a store as a record, verified on the way.
+
+use std::ops::ControlFlow;
+
+use super::chain::{Chain, ChainError};
+use super::fold::{FoldError, Folding};
+use super::store::{RunStore, StoreError};
+use super::{RunRecord, format};
+use crate::model::RunId;
+
+/// Loads a run: every digest is verified, the events are told, and what the store says of the run must agree.
+///
+/// # Errors
+/// The store cannot be read, or the run is not what was recorded; the message names the event.
+pub fn load(store: &dyn RunStore, run: &RunId) -> Result<RunRecord, LoadError> {
+    let mut chain = Chain::begin(run);
+    let mut folding = Folding::default();
+    let mut failed = None;
+    let summary = store.events(run, &mut |seq, json, digest| {
+        let taken = chain.check(seq, json, digest).map_err(LoadError::damaged(run)).and_then(|()| {
+            let event = format::decode(json).map_err(|e| LoadError::Unreadable {
+                run: run.clone(),
+                seq,
+                what: e.to_string(),
+            })?;
+            folding.take(event).map_err(LoadError::impossible(run))
+        });
+        match taken {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let head = chain.head();
+    if summary.head != head {
+        let seq = head.seq.min(summary.head.seq) + u64::from(summary.head.seq != head.seq);
+        let what = format!("the store keeps {} events and promises {} with another end", head.seq, summary.head.seq);
+        return Err(LoadError::damaged(run)(ChainError { seq, what }));
+    }
+    let record = folding.end(head).map_err(LoadError::impossible(run))?;
+    if record.run != *run {
+        let what = format!("the run calls itself {}", record.run);
+        return Err(LoadError::damaged(run)(ChainError { seq: 1, what }));
+    }
+    match summary.differs_from(&record) {
+        Some(word) => {
+            let what = format!("the {word} in the list of runs is not that of the events");
+            Err(LoadError::damaged(run)(ChainError { seq: 1, what }))
+        }
+        None => Ok(record),
+    }
+}
+
+/// Why a run could not be loaded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The store said no.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The events are not those that were recorded.
+    #[error("run {run} is damaged at {damage}; restore the store from a backup, or import an earlier export")]
+    Damaged {
+        /// The run.
+        run: RunId,
+        /// Where.
+        damage: ChainError,
+    },
+    /// The events are intact, but they cannot have happened in this order.
+    #[error("run {run} cannot be told: {cause}; it was written by another version of holdpoint, use that one")]
+    Impossible {
+        /// The run.
+        run: RunId,
+        /// Which event.
+        cause: FoldError,
+    },
+    /// An event is intact, but this program does not understand it.
+    #[error("run {run} has an event {seq} that this version of holdpoint cannot read: {what}; use a newer one")]
+    Unreadable {
+        /// The run.
+        run: RunId,
+        /// The number of the event.
+        seq: u64,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl LoadError {
+    fn damaged(run: &RunId) -> impl Fn(ChainError) -> Self {
+        move |damage| LoadError::Damaged { run: run.clone(), damage }
+    }
+
+    fn impossible(run: &RunId) -> impl Fn(FoldError) -> Self {
+        move |cause| LoadError::Impossible { run: run.clone(), cause }
+    }
+}

@@ -1,0 +1,99 @@
+//! What a store says of a run without reading its events, kept up to date with every append.
+
+use chrono::{DateTime, Utc};
+
+use crate::event::{Event, EventKind};
+use crate::model::{Decision, RunId};
+use crate::record::{Head, RunRecord};
+
+/// A run in a list of runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunSummary {
+    /// The run.
+    pub run: RunId,
+    /// The title of its checklist.
+    pub name: String,
+    /// The checklist's file as the user named it.
+    pub path: String,
+    /// Its stage.
+    pub stage: Option<String>,
+    /// When it began; nothing for a run that has no event yet.
+    pub started: Option<DateTime<Utc>>,
+    /// When it ended; nothing while it goes on, or when it was cut.
+    pub finished: Option<DateTime<Utc>>,
+    /// The latest decision.
+    pub decision: Option<Decision>,
+    /// The end of its events; the number of the last one is how many there are.
+    pub head: Head,
+}
+
+impl RunSummary {
+    /// Makes the summary of a run that has no events yet.
+    pub(super) fn empty(run: &RunId, head: Head) -> Self {
+        let (name, path) = (String::new(), String::new());
+        Self { run: run.clone(), name, path, stage: None, started: None, finished: None, decision: None, head }
+    }
+
+    /// Returns how many events there are.
+    pub fn events(&self) -> u64 {
+        self.head.seq
+    }
+
+    /// Tells which word of the summary differs from the record; the record is right.
+    pub fn differs_from(&self, record: &RunRecord) -> Option<&'static str> {
+        let checklist = &record.header.checklist;
+        [
+            ("name", self.name != checklist.name),
+            ("path", self.path != checklist.path),
+            ("stage", self.stage != checklist.stage),
+            ("start", self.started != Some(record.started)),
+            ("end", self.finished != record.finished),
+            ("decision", self.decision != record.decided.as_ref().map(|(decision, _)| *decision)),
+        ]
+        .into_iter()
+        .find_map(|(word, differs)| differs.then_some(word))
+    }
+}
+
+/// What a batch of events changes in a summary.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Change {
+    /// Name, path, stage and start, when the batch begins the run.
+    begun: Option<(String, String, Option<String>, DateTime<Utc>)>,
+    finished: Option<DateTime<Utc>>,
+    decision: Option<Decision>,
+}
+
+impl Change {
+    /// Notes what an event changes.
+    pub(super) fn note(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::RunStarted { header, .. } => {
+                let head = &header.checklist;
+                self.begun = Some((head.name.clone(), head.path.clone(), head.stage.clone(), event.at));
+            }
+            EventKind::Decided { decision, .. } => self.decision = Some(*decision),
+            EventKind::RunFinished { .. } => self.finished = Some(event.at),
+            EventKind::Planned { .. }
+            | EventKind::SectionStarted { .. }
+            | EventKind::StepStarted { .. }
+            | EventKind::Looked { .. }
+            | EventKind::StepFinished { .. }
+            | EventKind::SectionFinished { .. }
+            | EventKind::Interrupted { .. }
+            | EventKind::Answered { .. } => {}
+        }
+    }
+
+    /// Applies the change.
+    pub(super) fn apply(&self, summary: &mut RunSummary) {
+        if let Some((name, path, stage, at)) = &self.begun {
+            summary.name.clone_from(name);
+            summary.path.clone_from(path);
+            summary.stage.clone_from(stage);
+            summary.started = Some(*at);
+        }
+        summary.finished = self.finished.or(summary.finished);
+        summary.decision = self.decision.or(summary.decision);
+    }
+}
