@@ -3,6 +3,7 @@ pub mod diag;
 pub mod event;
 pub mod judge;
 pub mod model;
+pub mod plan;
 pub mod probe;
 pub mod record;
 pub mod shape;

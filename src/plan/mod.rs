@@ -1,0 +1,3 @@
+//! Tree → what will run.
+
+pub mod expect;
