@@ -66,6 +66,9 @@ fn scalar(reading: &mut Reading<'_>, kind: Kind, node: &Node) -> Option<Matcher>
     }
     let text = text(reading, node, Place::Plain)?;
     match comparator::parse(&text, kind) {
+        Ok(Some(matcher)) if templated && is_word(&matcher) && matches!(kind, Kind::Text | Kind::Set) => {
+            literal(reading, kind, node).map(Matcher::Equals)
+        }
         Ok(Some(matcher)) => Some(matcher),
         Ok(None) => literal(reading, kind, node).map(Matcher::Equals),
         Err(refusal) => {
