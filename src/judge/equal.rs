@@ -48,9 +48,9 @@ fn set_equals(members: &[String], literal: &Literal) -> bool {
             !members.is_empty() && members.iter().all(|m| m == wanted)
         }
         Literal::Json(Json::Array(wanted)) => {
-            let has = |text: &str| members.iter().any(|m| m == text);
-            wanted.iter().all(|w| w.as_str().map_or_else(|| has(&w.to_string()), has))
-                && members.iter().all(|m| wanted.iter().any(|w| w.as_str() == Some(m) || w.to_string() == *m))
+            let word = |w: &Json| w.as_str().map_or_else(|| w.to_string(), str::to_owned);
+            let wanted: Vec<String> = wanted.iter().map(word).collect();
+            wanted.iter().all(|w| members.contains(w)) && members.iter().all(|m| wanted.contains(m))
         }
         Literal::Quantity(_) | Literal::Bool(_) | Literal::Json(_) => false,
     }

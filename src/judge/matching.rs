@@ -168,11 +168,10 @@ pub(crate) fn of_absent(matcher: &Matcher) -> Option<bool> {
         let known = holds.iter().all(Option::is_some);
         return if holds.contains(&Some(true)) { Some(true) } else { known.then_some(false) };
     }
-    match matcher {
-        Matcher::Exists => Some(false),
-        Matcher::Absent => Some(true),
-        _ => None,
+    if *matcher == Matcher::Exists {
+        return Some(false);
     }
+    (*matcher == Matcher::Absent).then_some(true)
 }
 
 fn number(seen: Seen<'_>, holds: impl Fn(f64) -> bool) -> Judged {

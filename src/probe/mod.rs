@@ -13,8 +13,6 @@ pub mod paths;
 pub mod promql;
 pub mod tcp;
 pub mod wait;
-pub mod tcp;
-pub mod wait;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

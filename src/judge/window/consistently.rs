@@ -238,7 +238,8 @@ mod tests {
     #[test]
     fn breaches_are_forgiven_as_far_as_the_step_says() {
         use Outcome::{Error, Fail, Inconclusive, Pass, Warn};
-        let table: &[(Option<u64>, Option<u32>, &[Outcome], usize, Outcome)] = &[
+        type Case = (Option<u64>, Option<u32>, &'static [Outcome], usize, Outcome);
+        let table: &[Case] = &[
             (None, None, &[Pass, Pass, Pass], 2, Pass),
             (None, None, &[Pass, Fail, Pass], 1, Fail),
             (Some(10), None, &[Pass, Fail, Fail, Pass], 3, Pass),
