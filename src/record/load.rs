@@ -2,10 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use super::chain::{Chain, ChainError};
+use super::chain::{Chain, ChainError, hex};
 use super::fold::{FoldError, Folding};
 use super::store::{RunStore, StoreError};
-use super::{RunRecord, format};
+use super::{Head, RunRecord, format};
+use crate::event::Event;
 use crate::model::RunId;
 
 /// Loads a run: every digest is verified, the events are told, and what the store says of the run must agree.
@@ -54,6 +55,42 @@ pub fn load(store: &dyn RunStore, run: &RunId) -> Result<RunRecord, LoadError> {
         }
         None => Ok(record),
     }
+}
+
+/// Loads a run whose store failed on the way: what it keeps, and the events that it could not keep.
+///
+/// # Errors
+/// As for [`load`]; without such events it is the same.
+pub fn load_with(store: &dyn RunStore, run: &RunId, unrecorded: Vec<Event>) -> Result<RunRecord, LoadError> {
+    if unrecorded.is_empty() {
+        return load(store, run);
+    }
+    let mut folding = Folding::default();
+    let mut digest = String::new();
+    // A store that fails may fail at reading too; then the record begins with what is at hand.
+    let first = unrecorded.first().map_or(1, |event| event.seq);
+    if first > 1 {
+        let mut failed = None;
+        store.events(run, &mut |seq, json, link| {
+            digest = hex(link);
+            let told = format::decode(json).map_err(|e| e.to_string()).and_then(|e| folding.take(e).map_err(|e| e.to_string()));
+            match told {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(what) => {
+                    failed = Some(LoadError::Unreadable { run: run.clone(), seq, what });
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+    }
+    let seq = unrecorded.last().map_or(0, |event| event.seq);
+    for event in unrecorded {
+        folding.take(event).map_err(LoadError::impossible(run))?;
+    }
+    folding.end(Head { seq, digest }).map_err(LoadError::impossible(run))
 }
 
 /// Why a run could not be loaded.

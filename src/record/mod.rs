@@ -10,7 +10,7 @@ pub mod store;
 
 pub use answer::append_answer;
 pub use fold::{FoldError, fold};
-pub use load::{LoadError, load};
+pub use load::{LoadError, load, load_with};
 pub use recorder::{Handle, Recorder};
 pub use store::{RunStore, RunSummary, StoreError};
 

@@ -49,7 +49,7 @@ pub(crate) struct Done {
 
 impl Done {
     /// A probe broke down: a fault of holdpoint, said as such, and never a pass.
-    pub fn broken(step: usize) -> Self {
+    pub(crate) fn broken(step: usize) -> Self {
         let result = StepResult {
             outcome: Outcome::Error,
             reason: "this probe broke down; please report it".to_owned(),
