@@ -95,10 +95,10 @@ mod tests {
         if failed || (rules.strict && counting.iter().any(|s| warned(&s))) {
             return Decision::NoGo;
         }
-        let untold = |s: &&&Counted| {
+        let untold = |s: &&Counted| {
             matches!(s.outcome, Outcome::Error | Outcome::Inconclusive) || (s.outcome == Outcome::Skipped && s.blocked)
         };
-        if rules.interrupted || required.iter().any(|s| untold(&s)) {
+        if rules.interrupted || required.iter().any(|s| untold(s)) {
             return Decision::Undecided;
         }
         let pending = required.iter().any(|s| s.outcome == Outcome::Pending);
