@@ -139,10 +139,10 @@ fn of_two_writers_of_one_run_exactly_one_goes_on() {
     let mut first = Sqlite::open(&path).unwrap();
     first.begin(&run).unwrap();
     first.append(&run, &events[..2]).unwrap();
-    for seq in 2..events.len() {
+    for event in &events[2..] {
         let results: Vec<_> = std::thread::scope(|scope| {
             let writers: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| Sqlite::open(&path).unwrap().append(&run, std::slice::from_ref(&events[seq]))))
+                .map(|_| scope.spawn(|| Sqlite::open(&path).unwrap().append(&run, std::slice::from_ref(event))))
                 .collect();
             writers.into_iter().map(|writer| writer.join().unwrap()).collect()
         });
