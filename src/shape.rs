@@ -114,8 +114,9 @@ pub fn check(node: &Node, shape: &Shape, diagnostics: &mut Diagnostics) -> bool 
     }
 }
 
+/// Tells whether all hold; every one is looked at, so that every mistake is said.
 fn all(results: impl Iterator<Item = bool>) -> bool {
-    results.fold(true, |so_far, one| so_far && one)
+    results.filter(|good| !good).count() == 0
 }
 
 fn check_object(node: &Node, object: &Object, diagnostics: &mut Diagnostics) -> bool {

@@ -408,7 +408,7 @@ impl<'a> Builder<'a> {
 
     fn scalar(&mut self, value: &str, style: ScalarStyle, range: std::ops::Range<usize>) -> Result<Node, Problem> {
         self.count(1, range.start)?;
-        let mended = self.mended.iter().any(|at| *at == range.start);
+        let mended = self.mended.contains(&range.start);
         let (text, style) = match style {
             ScalarStyle::Plain if mended => (&self.original[range.clone()], Style::Quoted),
             ScalarStyle::Plain => (value, Style::Plain),

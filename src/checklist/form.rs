@@ -24,7 +24,11 @@ const SAYING: Shape = Shape::Template;
 const TOP: &[Field] = &[
     required("holdpoint", Shape::Int(1, 1), "The version of the language: 1."),
     required("name", SAYING, "The title."),
-    field("stage", Shape::Text, "Where in the process this stands: pre-deploy, staging, promotion, stability, post-deploy, or another kebab-case word."),
+    field(
+        "stage",
+        Shape::Text,
+        "Where in the process this stands: pre-deploy, staging, promotion, stability, post-deploy, or another kebab-case word.",
+    ),
     field("service", SAYING, "The service that it is about."),
     field("description", SAYING, "What it is for; shown in the report."),
     field("owner", SAYING, "Who keeps the checklist."),
@@ -45,7 +49,11 @@ const TOP: &[Field] = &[
 const INPUT_FORM: Shape = Shape::Either(&[Shape::Object(&INPUT), Shape::List(&Shape::Text), Shape::Text]);
 
 const INPUT_KEYS: &[Field] = &[
-    field("type", Shape::Word(INPUT_TYPES), "What kind of value: string (the default), int, number, bool, url, duration, size, list."),
+    field(
+        "type",
+        Shape::Word(INPUT_TYPES),
+        "What kind of value: string (the default), int, number, bool, url, duration, size, list.",
+    ),
     field("default", Shape::Any, "The value when none is given."),
     field("env", Shape::Text, "The environment variable that gives the value."),
     field("pattern", Shape::Regex, "A regular expression that the value must match."),
@@ -131,13 +139,21 @@ const STEP_KEYS: &[Field] = &[
     field("id", ID, "Its name in `needs` and reports; derived from the sentence when not given."),
     field("expect", Shape::Expectation, "What must hold, else the step fails."),
     field("warn", Shape::Expectation, "What should hold, else the step warns."),
-    field("on_no_data", Shape::Word(ON_NO_DATA), "What no data means: inconclusive (the default), fail, warn, pass, or wait until there is some."),
+    field(
+        "on_no_data",
+        Shape::Word(ON_NO_DATA),
+        "What no data means: inconclusive (the default), fail, warn, pass, or wait until there is some.",
+    ),
     field("eventually", EVENTUALLY, "Passes as soon as it holds, within a time."),
     field("consistently", Shape::Object(&CONSISTENTLY), "Must hold throughout a time."),
     field("retry", RETRY, "Further attempts after errors of looking; a pass after one is marked flaky."),
     field("timeout", Shape::Duration, "How long one look may take."),
     field("source", Shape::Text, "The source to ask, by its name under `sources`."),
-    field("capture", Shape::Map(&Shape::Expression), "Values for later steps: name to an expression over the measures; used as {{ captured.NAME }}."),
+    field(
+        "capture",
+        Shape::Map(&Shape::Expression),
+        "Values for later steps: name to an expression over the measures; used as {{ captured.NAME }}.",
+    ),
     field("when", Shape::Expression, "An expression; when it is false the step is skipped."),
     field("needs", IDS, "Steps or sections that must have passed; otherwise the step is skipped."),
     field("required", Shape::Bool, "Whether a failure is a no-go (the default) or counts as a warning."),
@@ -150,7 +166,11 @@ const STEP_KEYS: &[Field] = &[
     field("contact", SAYING, "Whom to ask."),
     field("tags", TEXTS, "Words to select by."),
     field("priority", Shape::Word(RISKS), "How much it matters."),
-    field("evidence", Shape::Word(&["full", "summary", "none"]), "How much of what was seen is kept: summary when not given."),
+    field(
+        "evidence",
+        Shape::Word(&["full", "summary", "none"]),
+        "How much of what was seen is kept: summary when not given.",
+    ),
 ];
 
 const EVENTUALLY: Shape = Shape::Either(&[

@@ -77,7 +77,8 @@ fn declaration(key: &Node, value: &Node, diagnostics: &mut Diagnostics) -> Input
     });
     let name = key.text().unwrap_or_default().to_owned();
     if !name.chars().all(|c| c.is_alphanumeric() || c == '_') || name.starts_with(|c: char| c.is_ascii_digit()) {
-        let message = format!("{name:?} cannot be used as {{{{ inputs.{name} }}}}; use letters, digits and underscores");
+        let message =
+            format!("{name:?} cannot be used as {{{{ inputs.{name} }}}}; use letters, digits and underscores");
         diagnostics.push(Diagnostic::error("bad-id", key.span, message));
     }
     let declaration = InputDeclaration {
@@ -87,7 +88,10 @@ fn declaration(key: &Node, value: &Node, diagnostics: &mut Diagnostics) -> Input
         default: value.get("default").cloned().or(short).filter(|n| !n.is_null()),
         env: text("env"),
         pattern,
-        one_of: value.get("one_of").and_then(Node::list).map(|l| l.iter().filter_map(Node::text).map(str::to_owned).collect()),
+        one_of: value
+            .get("one_of")
+            .and_then(Node::list)
+            .map(|l| l.iter().filter_map(Node::text).map(str::to_owned).collect()),
         secret: flag("secret"),
         optional: flag("optional"),
         help: text("help"),
@@ -192,7 +196,8 @@ pub fn fill(
                 Err(problem) => {
                     if from != "default" {
                         let message = format!("{problem} (from {from})");
-                        diagnostics.push(Diagnostic::error("bad-input", declaration.span, message).label("declared here"));
+                        diagnostics
+                            .push(Diagnostic::error("bad-input", declaration.span, message).label("declared here"));
                     }
                     (None, from)
                 }
@@ -290,7 +295,8 @@ mod tests {
 
     #[test]
     fn every_mistake_is_said_at_once() {
-        let yaml = "a: { type: int }\nb: { type: url }\nc: { pattern: '^\\d+$', secret: true }\nd: { optional: true }\n";
+        let yaml =
+            "a: { type: int }\nb: { type: url }\nc: { pattern: '^\\d+$', secret: true }\nd: { optional: true }\n";
         let (_, problems) = fill_from(yaml, &[("a", "5.5"), ("c", "hunter2"), ("e", "1")], None);
         assert_eq!(problems.len(), 4, "{problems:?}");
         assert!(problems.iter().all(|p| !p.contains("hunter2")), "{problems:?}");

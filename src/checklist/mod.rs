@@ -196,8 +196,6 @@ fn maps(items: Vec<Node>) -> Vec<Node> {
 
 /// Returns the place of a section's or step's name, or of the whole when it has none.
 pub fn name_place(node: &Node) -> Span {
-    node.get("name").map_or_else(
-        || node.map().and_then(|m| m.first()).map_or(node.span, |(key, _)| key.span),
-        |name| name.span,
-    )
+    node.get("name")
+        .map_or_else(|| node.map().and_then(|m| m.first()).map_or(node.span, |(key, _)| key.span), |name| name.span)
 }

@@ -4,7 +4,7 @@ use chrono::Utc;
 
 use crate::event::Answer;
 use crate::model::{Outcome, StepId};
-use crate::record::{self, append_answer, answer::append_decision};
+use crate::record::{self, answer::append_decision, append_answer};
 use crate::signoff;
 use crate::sys::env::Env;
 

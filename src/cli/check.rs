@@ -39,6 +39,8 @@ fn summary(name: &str, loaded: &super::load::Loaded) -> String {
             let warnings = if count == 0 { String::new() } else { format!(", {count} to look at") };
             format!("{name}: good: {steps} steps in {sections} sections{warnings}")
         }
-        None => format!("{name}: {count} mistake{}; `holdpoint explain CODE` tells more", if count == 1 { "" } else { "s" }),
+        None => {
+            format!("{name}: {count} mistake{}; `holdpoint explain CODE` tells more", if count == 1 { "" } else { "s" })
+        }
     }
 }

@@ -22,7 +22,11 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
     let flaws = if args.fix { Flaws::demo().fixed() } else { Flaws::demo() };
     let stop = runtime.block_on(async { signals::listen() })?;
     let service = runtime.block_on(Service::start(flaws, None))?;
-    stdio::say(&format!("a sample service answers at {}, its log is {}", service.base_url(), service.log_path().display()));
+    stdio::say(&format!(
+        "a sample service answers at {}, its log is {}",
+        service.base_url(),
+        service.log_path().display()
+    ));
     let inputs = InputArgs {
         set: vec![format!("base_url={}", service.base_url()), format!("log_path={}", service.log_path().display())],
         files: Vec::new(),

@@ -24,7 +24,10 @@ pub(super) fn main(args: &PlanArgs) -> Result<u8> {
 fn describe(plan: &Plan) -> String {
     let mut out = format!("{}\n", plan.head.name);
     for input in &plan.inputs.shown {
-        let value = input.value.as_ref().map_or("(none)".to_owned(), |v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+        let value = input
+            .value
+            .as_ref()
+            .map_or("(none)".to_owned(), |v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
         let _ = writeln!(out, "  {} = {value}  ({})", input.name, input.from);
     }
     for section in &plan.sections {

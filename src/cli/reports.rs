@@ -25,7 +25,9 @@ impl Wanted {
     pub(crate) fn new(specs: &[String], template: Option<&Path>) -> Result<Self> {
         let mut reports = Vec::new();
         for spec in specs {
-            let Some((name, path)) = spec.split_once('=') else { anyhow::bail!("--report wants FORMAT=PATH, not {spec:?}") };
+            let Some((name, path)) = spec.split_once('=') else {
+                anyhow::bail!("--report wants FORMAT=PATH, not {spec:?}")
+            };
             let what = match (name, report::find(name)) {
                 ("record", _) => What::Record,
                 (_, Some(format)) => What::Format(format),
@@ -87,7 +89,13 @@ impl Wanted {
         self.reports.iter().map(|(_, path)| path.as_path()).filter(|path| path.as_os_str() != "-")
     }
 
-    fn fill(&self, what: &What, view: &RunView, export: &dyn Fn(&mut dyn Write) -> Result<()>, out: &mut dyn Write) -> Result<()> {
+    fn fill(
+        &self,
+        what: &What,
+        view: &RunView,
+        export: &dyn Fn(&mut dyn Write) -> Result<()>,
+        out: &mut dyn Write,
+    ) -> Result<()> {
         match what {
             What::Record => export(out),
             // The template is for Markdown; the other formats are written beside it as they are.

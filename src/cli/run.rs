@@ -186,7 +186,11 @@ fn run_id(now: DateTime<Utc>) -> RunId {
 fn filters(args: &RunArgs) -> Vec<String> {
     let mut out: Vec<String> = args.select.only.iter().map(|p| format!("--only {p}")).collect();
     out.extend(args.select.skip.iter().map(|p| format!("--skip {p}")));
-    let flags = [(args.how.strict, "--strict"), (args.how.read_only, "--read-only"), (args.how.allow_changes, "--allow-changes")];
+    let flags = [
+        (args.how.strict, "--strict"),
+        (args.how.read_only, "--read-only"),
+        (args.how.allow_changes, "--allow-changes"),
+    ];
     out.extend(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| (*flag).to_owned()));
     out
 }

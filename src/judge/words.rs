@@ -34,7 +34,9 @@ pub fn expectation(expectation: &Expectation) -> String {
 
 fn all_of(list: &[Expectation], between: &str) -> String {
     let in_list = |inner: &Expectation| match inner {
-        Expectation::All(members) | Expectation::Any(members) if members.len() > 1 => format!("({})", expectation(inner)),
+        Expectation::All(members) | Expectation::Any(members) if members.len() > 1 => {
+            format!("({})", expectation(inner))
+        }
         _ => expectation(inner),
     };
     list.iter().map(in_list).collect::<Vec<_>>().join(between)

@@ -26,7 +26,12 @@ pub(super) fn resolve_section_needs(builder: &mut Builder<'_, '_, '_>, position:
 }
 
 /// Resolves the needs and captured values of all steps, and makes sure that every step can begin.
-pub(super) fn settle(sections: &[PlanSection], steps: &mut [PlanStep], places: &[Places], diagnostics: &mut Diagnostics) {
+pub(super) fn settle(
+    sections: &[PlanSection],
+    steps: &mut [PlanStep],
+    places: &[Places],
+    diagnostics: &mut Diagnostics,
+) {
     let producers = producers(steps, places, diagnostics);
     let ids: HashMap<String, usize> = steps.iter().enumerate().map(|(i, s)| (s.outline.id.to_string(), i)).collect();
     for section in sections {

@@ -64,9 +64,9 @@ impl Pattern {
     fn matches(&self, step: &StepOutline, section: &SectionOutline) -> bool {
         match self {
             Pattern::Tag(word) => step.guidance.tags.iter().any(|tag| tag == word),
-            Pattern::Glob(glob) => {
-                [step.id.as_str(), &step.name, section.id.as_str(), &section.name].iter().any(|name| glob.is_match(name))
-            }
+            Pattern::Glob(glob) => [step.id.as_str(), &step.name, section.id.as_str(), &section.name]
+                .iter()
+                .any(|name| glob.is_match(name)),
         }
     }
 }
@@ -74,6 +74,8 @@ impl Pattern {
 fn pattern(text: &str) -> Result<Pattern, String> {
     match text.strip_prefix("tag:") {
         Some(word) => Ok(Pattern::Tag(word.to_owned())),
-        None => Glob::new(text).map(|g| Pattern::Glob(g.compile_matcher())).map_err(|e| format!("pattern {text:?}: {}", e.kind())),
+        None => Glob::new(text)
+            .map(|g| Pattern::Glob(g.compile_matcher()))
+            .map_err(|e| format!("pattern {text:?}: {}", e.kind())),
     }
 }

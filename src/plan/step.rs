@@ -57,7 +57,8 @@ impl Builder<'_, '_, '_> {
         let probe = self.compile_probe(kind, value, node, &wants, timeout, &ignore);
         let when = node.get("when").and_then(|n| self.reading.expression(n));
         let window = window::read(node, self.defaults.every, self.reading);
-        let retry = node.get("retry").and_then(|n| retry(n, self.reading)).or(self.defaults.retry).unwrap_or(Retry::NONE);
+        let retry =
+            node.get("retry").and_then(|n| retry(n, self.reading)).or(self.defaults.retry).unwrap_or(Retry::NONE);
         let guidance = self.guidance(node);
         let captured = self.settle_references(Some(kind));
         let needs = needs_of(node);
@@ -124,7 +125,8 @@ impl Builder<'_, '_, '_> {
                 (Some(kind), None) => found = Some((kind, key, value)),
                 (Some(_), Some((first, place, _))) => {
                     let message = format!("the step has two probes, {:?} and {name:?}", first.name);
-                    let diagnostic = Diagnostic::error("two-probes", key.span, message).also(place.span, "the first one");
+                    let diagnostic =
+                        Diagnostic::error("two-probes", key.span, message).also(place.span, "the first one");
                     self.reading.say(diagnostic.help("make two steps of it; steps of one section run side by side"));
                 }
                 (None, _) if name == REFUSED => blamed = true,
@@ -187,7 +189,12 @@ impl Builder<'_, '_, '_> {
 
     /// Compiles expectations that use captured values with stand-ins, to know which measures they need and whether
     /// they make sense; the real ones are compiled when the values are known.
-    fn deferred_terms(&mut self, expect_node: Option<&Node>, warn_node: Option<&Node>, kind: &'static ProbeKind) -> Terms {
+    fn deferred_terms(
+        &mut self,
+        expect_node: Option<&Node>,
+        warn_node: Option<&Node>,
+        kind: &'static ProbeKind,
+    ) -> Terms {
         for node in [expect_node, warn_node].into_iter().flatten() {
             remember_templates(node, self.reading);
         }
@@ -261,7 +268,8 @@ impl Builder<'_, '_, '_> {
     fn say_asserts_nothing(&mut self, node: &Node, kind: &ProbeKind) {
         let primary = kind.measures.first().map_or("value", |m| m.name);
         let message = "the step asserts nothing: it would pass whatever it finds";
-        let help = format!("say what must hold, such as `expect: {{ {primary}: … }}`, or `expect: {{ {primary}: exists }}`");
+        let help =
+            format!("say what must hold, such as `expect: {{ {primary}: … }}`, or `expect: {{ {primary}: exists }}`");
         self.reading.say(Diagnostic::error("asserts-nothing", name_place(node), message).help(help));
     }
 }
@@ -314,11 +322,22 @@ fn evidence(node: &Node) -> EvidencePolicy {
     }
 }
 
-/// Joins what the user expects and what the probe itself asserts: both must hold.
+/// Joins what the user expects and what the probe itself asserts: both must hold. What is said twice is asked once.
 pub(crate) fn join(expect: Option<Expectation>, implied: Option<Expectation>) -> Option<Expectation> {
     match (expect, implied) {
+        (Some(expect), Some(implied)) if says(&expect, &implied) => Some(expect),
         (Some(expect), Some(implied)) => Some(Expectation::All(vec![implied, expect])),
         (expect, implied) => expect.or(implied),
+    }
+}
+
+fn says(expect: &Expectation, implied: &Expectation) -> bool {
+    match (expect, implied) {
+        (Expectation::All(list), _) => list.iter().any(|one| says(one, implied)),
+        (Expectation::Measure { name, matcher, .. }, Expectation::Measure { name: n, matcher: m, .. }) => {
+            name == n && matcher == m
+        }
+        _ => false,
     }
 }
 

@@ -94,11 +94,15 @@ pub(crate) fn read(step: &Node, default_every: Option<Duration>, reading: &mut R
 
 fn read_eventually(node: &Node, default_every: Option<Duration>, reading: &mut Reading<'_>) -> Option<Window> {
     let (within, every, hold) = match node.map() {
-        Some(_) => (reading.duration_at(node, "within"), reading.duration_at(node, "every"), reading.duration_at(node, "hold")),
+        Some(_) => {
+            (reading.duration_at(node, "within"), reading.duration_at(node, "every"), reading.duration_at(node, "hold"))
+        }
         None => (reading.duration(node), None, None),
     };
     let within = within?;
-    let every = every.or(default_every).unwrap_or_else(|| (within / 60).clamp(Duration::from_millis(200), Duration::from_secs(5)));
+    let every = every
+        .or(default_every)
+        .unwrap_or_else(|| (within / 60).clamp(Duration::from_millis(200), Duration::from_secs(5)));
     Some(Window::Eventually { within, every, hold: hold.unwrap_or_default() })
 }
 
@@ -107,7 +111,9 @@ fn read_consistently(node: &Node, default_every: Option<Duration>, reading: &mut
     let every = reading.duration_at(node, "every");
     let tolerate = reading.duration_at(node, "tolerate");
     let span = reading.duration_at(node, "for")?;
-    let every = every.or(default_every).unwrap_or_else(|| (span / 60).clamp(Duration::from_millis(200), Duration::from_secs(60)));
+    let every = every
+        .or(default_every)
+        .unwrap_or_else(|| (span / 60).clamp(Duration::from_millis(200), Duration::from_secs(60)));
     Some(Window::Consistently { span, every, tolerate, failures: count("failures"), min_samples: count("min_samples") })
 }
 
@@ -134,8 +140,9 @@ fn misfit(window: &Window) -> Option<String> {
         }
         Window::Consistently { span, every, min_samples: Some(least), .. } => {
             let looks = (span.as_secs_f64() / every.as_secs_f64()).floor() + 1.0;
-            (f64::from(least) > looks)
-                .then(|| format!("`min_samples` is {least}, but looking every {} for {} gives {looks}", time(every), time(span)))
+            (f64::from(least) > looks).then(|| {
+                format!("`min_samples` is {least}, but looking every {} for {} gives {looks}", time(every), time(span))
+            })
         }
         Window::Eventually { .. } | Window::Consistently { .. } => None,
     }

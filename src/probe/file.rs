@@ -37,7 +37,6 @@ pub const KIND: ProbeKind = ProbeKind {
         measure("count", Kind::Number, "How many files the path or the glob stands for."),
     ],
     speaks_for_itself: false,
-    runs_commands: false,
     compile,
 };
 

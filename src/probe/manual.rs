@@ -17,7 +17,6 @@ pub const KIND: ProbeKind = ProbeKind {
     shape: Shape::Either(&[Shape::Template, Shape::Object(&OBJECT)]),
     measures: &[measure("answer", Kind::Text, "What the person answered: pass, fail or not-applicable.")],
     speaks_for_itself: true,
-    runs_commands: false,
     compile,
 };
 

@@ -29,7 +29,8 @@ use crate::template::Scope;
 use crate::yaml::Node;
 
 /// Every kind of probe, in the order of the manual.
-pub const KINDS: &[&ProbeKind] = &[&http::KIND, &promql::KIND, &log::KIND, &exec::KIND, &tcp::KIND, &file::KIND, &manual::KIND, &wait::KIND];
+pub const KINDS: &[&ProbeKind] =
+    &[&http::KIND, &promql::KIND, &log::KIND, &exec::KIND, &tcp::KIND, &file::KIND, &manual::KIND, &wait::KIND];
 
 /// Looks a kind up by its name.
 pub fn find(name: &str) -> Option<&'static ProbeKind> {
@@ -51,8 +52,6 @@ pub struct ProbeKind {
     pub measures: &'static [MeasureSpec],
     /// Whether a step needs no `expect`, because the probe's answer speaks for itself (`manual`, `wait`).
     pub speaks_for_itself: bool,
-    /// Whether the kind runs commands: refused by `--read-only`.
-    pub runs_commands: bool,
     /// Turns what was written into a probe. `node` has passed `shape` already. Nothing when a mistake was said.
     pub compile: fn(&mut Compiling<'_, '_>, &Node) -> Option<Box<dyn Probe>>,
 }
@@ -190,6 +189,11 @@ pub trait Probe: Send + Sync {
     /// end gets time to do so. A look that is dropped before ends it at once.
     fn grace(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// Tells whether it runs a command: refused by `--read-only`.
+    fn runs_commands(&self) -> bool {
+        false
     }
 
     /// Looks once. Dropping the future ends the look and everything that it started.

@@ -18,7 +18,6 @@ pub const KIND: ProbeKind = ProbeKind {
     shape: Shape::Duration,
     measures: &[measure("elapsed", Kind::Duration, "How long was waited, in seconds.")],
     speaks_for_itself: true,
-    runs_commands: false,
     compile,
 };
 

@@ -73,7 +73,9 @@ pub fn load_with(store: &dyn RunStore, run: &RunId, unrecorded: Vec<Event>) -> R
         let mut failed = None;
         store.events(run, &mut |seq, json, link| {
             digest = hex(link);
-            let told = format::decode(json).map_err(|e| e.to_string()).and_then(|e| folding.take(e).map_err(|e| e.to_string()));
+            let told = format::decode(json)
+                .map_err(|e| e.to_string())
+                .and_then(|e| folding.take(e).map_err(|e| e.to_string()));
             match told {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(what) => {

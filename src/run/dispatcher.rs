@@ -33,7 +33,14 @@ pub type Stop = watch::Receiver<Option<String>>;
 ///
 /// When `stop` says so, running looks are cancelled, what has not begun is left, `always` still runs, and the decision
 /// is `undecided`.
-pub async fn run(plan: Arc<Plan>, world: World, identity: Identity, options: Options, journal: Journal, stop: Stop) -> Ended {
+pub async fn run(
+    plan: Arc<Plan>,
+    world: World,
+    identity: Identity,
+    options: Options,
+    journal: Journal,
+    stop: Stop,
+) -> Ended {
     let shop = Arc::new(Shop {
         plan: Arc::clone(&plan),
         world: world.clone(),
@@ -168,7 +175,9 @@ impl Dispatcher {
         if let Some(when) = &section.when {
             match when.holds(&self.scope) {
                 Ok(true) => {}
-                Ok(false) => return Some((Skip::Condition, format!("its section's condition is false: {}", when.source()))),
+                Ok(false) => {
+                    return Some((Skip::Condition, format!("its section's condition is false: {}", when.source())));
+                }
                 Err(e) => return Some((Skip::Blocked, format!("the section's condition `{}`: {e}", when.source()))),
             }
         }
@@ -275,7 +284,7 @@ impl Dispatcher {
             return skip(Skip::Blocked, format!("blocked by {id}, which did not capture {name:?}"));
         }
         let changes = plan.outline.changes.as_deref();
-        if self.options.read_only && (changes.is_some() || plan.kind.runs_commands) {
+        if self.options.read_only && (changes.is_some() || plan.probe.runs_commands()) {
             return skip(Skip::Refused, "refused by --read-only".to_owned());
         }
         let changes = changes?;
@@ -324,7 +333,8 @@ impl Dispatcher {
     /// Says what has been running for a while, and lets displays move on.
     fn show_time(&mut self) {
         let now = self.shop.world.clock.elapsed();
-        let slow = |state: &State| matches!(state, State::Running { since, announced: false } if now - *since >= ANNOUNCE);
+        let slow =
+            |state: &State| matches!(state, State::Running { since, announced: false } if now - *since >= ANNOUNCE);
         let steps: Vec<usize> = (0..self.states.len()).filter(|&step| slow(&self.states[step])).collect();
         for step in steps {
             self.announce(step, self.plan.steps[step].probe.describe(), None);
@@ -383,7 +393,8 @@ impl Dispatcher {
                 State::Idle => self.skip(step, Skip::NotReached, format!("not reached: {cause}")),
                 State::Running { since, .. } => {
                     let took = self.shop.world.clock.elapsed().saturating_sub(since);
-                    let reason = format!("cut off after {}: {cause}", crate::model::quantity::seconds(took.as_secs_f64()));
+                    let reason =
+                        format!("cut off after {}: {cause}", crate::model::quantity::seconds(took.as_secs_f64()));
                     let mut result = self.unrun(Outcome::Inconclusive, None, reason);
                     result.took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
                     self.finish(step, result);
@@ -393,14 +404,15 @@ impl Dispatcher {
     }
 
     fn decide(&self) -> (Decision, Vec<String>) {
-        let counted = self.plan.steps.iter().zip(&self.states).filter(|(step, _)| self.counts(step)).map(|(step, state)| {
-            let (outcome, skip) = match state {
-                State::Done(outcome, skip) => (*outcome, *skip),
-                State::Idle | State::Running { .. } => (Outcome::Inconclusive, None),
-            };
-            let blocked = matches!(skip, Some(Skip::Blocked | Skip::Refused | Skip::NotReached));
-            Counted { weight: step.outline.weight, outcome, blocked, waived: false }
-        });
+        let counted =
+            self.plan.steps.iter().zip(&self.states).filter(|(step, _)| self.counts(step)).map(|(step, state)| {
+                let (outcome, skip) = match state {
+                    State::Done(outcome, skip) => (*outcome, *skip),
+                    State::Idle | State::Running { .. } => (Outcome::Inconclusive, None),
+                };
+                let blocked = matches!(skip, Some(Skip::Blocked | Skip::Refused | Skip::NotReached));
+                Counted { weight: step.outline.weight, outcome, blocked, waived: false }
+            });
         let rules = Rules {
             interrupted: self.interrupted.is_some(),
             strict: self.strict,
@@ -470,7 +482,8 @@ impl Order {
     fn new(section: &PlanSection, plan: &Plan) -> Self {
         let base = section.steps.start;
         let count = section.steps.len();
-        let mut order = Self { base, waits: vec![0; count], followers: vec![Vec::new(); count], ready: VecDeque::new() };
+        let mut order =
+            Self { base, waits: vec![0; count], followers: vec![Vec::new(); count], ready: VecDeque::new() };
         for step in section.steps.clone() {
             let line = (section.sequential && step > base).then(|| step - 1);
             for earlier in plan.steps[step].after.iter().copied().filter(|&e| e >= base).chain(line) {

@@ -72,7 +72,8 @@ const GRACE: Duration = Duration::from_millis(400);
 pub(crate) async fn work(shop: Arc<Shop>, position: usize, scope: Arc<Scope>, tell: UnboundedSender<Tell>) -> Done {
     let started = (shop.world.clock.now(), shop.world.clock.elapsed());
     let step = &shop.plan.steps[position];
-    let mut worker = Worker { shop: &shop, step, position, scope: &scope, tell: &tell, started, looks: 0, flaky: false };
+    let mut worker =
+        Worker { shop: &shop, step, position, scope: &scope, tell: &tell, started, looks: 0, flaky: false };
     let (result, captured) = worker.run().await;
     Done { step: position, result, captured }
 }
@@ -139,11 +140,14 @@ impl Worker<'_> {
             }
         };
         let mut result = self.result(verdict, Some(judged.look));
-        result.captured = captured.iter().map(|(name, value)| {
-            let mut shown = value.clone();
-            self.shop.redactor.json(&mut shown);
-            (name.clone(), shown)
-        }).collect();
+        result.captured = captured
+            .iter()
+            .map(|(name, value)| {
+                let mut shown = value.clone();
+                self.shop.redactor.json(&mut shown);
+                (name.clone(), shown)
+            })
+            .collect();
         (result, captured)
     }
 
@@ -161,7 +165,9 @@ impl Worker<'_> {
                 let cause = first.unwrap_or_else(|| "a captured value is missing".to_owned());
                 Err(format!("what must hold cannot be told: {cause}"))
             }
-            (expect, warn) => Ok((crate::plan::step::join(expect.flatten(), self.step.probe.implied()), warn.flatten())),
+            (expect, warn) => {
+                Ok((crate::plan::step::join(expect.flatten(), self.step.probe.implied()), warn.flatten()))
+            }
         }
     }
 
@@ -226,7 +232,9 @@ impl Worker<'_> {
         let mut attempts = 1;
         let mut delay = self.step.retry.delay;
         let mut observation = self.observe().await;
-        while attempts < self.step.retry.attempts && matches!(observation.found, Found::CouldNotLook { retry: true, .. }) {
+        while attempts < self.step.retry.attempts
+            && matches!(observation.found, Found::CouldNotLook { retry: true, .. })
+        {
             clock.sleep(delay).await;
             delay = delay.mul_f64(self.step.retry.backoff).min(Duration::from_secs(300));
             attempts += 1;

@@ -258,6 +258,8 @@ mod tests {
             expect: None,
             warn: None,
             on_no_data: OnNoData::default(),
+            series_any: false,
+            speaks_for_itself: false,
             window: String::new(),
             changes: None,
             guidance: Guidance::default(),

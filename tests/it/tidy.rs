@@ -140,7 +140,8 @@ fn every_probe_has_a_manual_page_and_a_case() {
 #[test]
 fn every_dependency_says_what_it_is_for() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
-    let sections = manifest.split("\n[").filter(|s| s.starts_with("dependencies]") || s.starts_with("dev-dependencies]"));
+    let sections =
+        manifest.split("\n[").filter(|s| s.starts_with("dependencies]") || s.starts_with("dev-dependencies]"));
     for line in sections.flat_map(str::lines).filter(|l| l.contains(" = ")) {
         assert!(line.contains(" # "), "no word on what this is for: {line}");
     }

@@ -39,7 +39,6 @@ const KIND: ProbeKind = ProbeKind {
         measure("exists", Kind::Bool, "whether it is there"),
     ],
     speaks_for_itself: false,
-    runs_commands: false,
     compile: never,
 };
 

@@ -31,7 +31,6 @@ pub const KIND: ProbeKind = ProbeKind {
     shape: Shape::Either(&[Shape::Template, Shape::List(&Shape::Template), Shape::Object(&OBJECT)]),
     measures: MEASURES,
     speaks_for_itself: false,
-    runs_commands: true,
     compile,
 };
 
@@ -177,6 +176,10 @@ fn variable_name(reading: &mut Reading<'_>, node: &Node) -> Option<String> {
 
 #[async_trait]
 impl Probe for Exec {
+    fn runs_commands(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> String {
         match &self.command {
             Command::Shell { line, .. } => line.source().trim_end().to_owned(),

@@ -30,7 +30,6 @@ pub const KIND: ProbeKind = ProbeKind {
     shape: Shape::Either(&[Shape::Template, Shape::Object(&OBJECT)]),
     measures: MEASURES,
     speaks_for_itself: false,
-    runs_commands: false,
     compile,
 };
 

@@ -59,6 +59,10 @@ impl Probe for LogProbe {
         }
     }
 
+    fn runs_commands(&self) -> bool {
+        matches!(self.0.source, Source::Shell(_) | Source::Command(_))
+    }
+
     async fn observe(&self, look: &Look<'_>) -> Observation {
         let asked = match self.0.source.fill(look.scope) {
             Ok(asked) => asked,

@@ -34,7 +34,6 @@ pub const KIND: ProbeKind = ProbeKind {
         keyed("rate", Kind::Rate, Keys::Regex, "Matching lines a second, over the time that the lines span."),
     ],
     speaks_for_itself: false,
-    runs_commands: false,
     compile: spec::compile,
 };
 

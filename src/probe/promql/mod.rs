@@ -19,7 +19,6 @@ pub const KIND: ProbeKind = ProbeKind {
     shape: spec::SHAPE,
     measures: MEASURES,
     speaks_for_itself: false,
-    runs_commands: false,
     compile: spec::compile,
 };
 

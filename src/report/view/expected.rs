@@ -11,7 +11,7 @@ pub(super) fn words(outline: &StepOutline) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Expectation, Kind, Literal, MeasureName, Matcher, Op, Origin, Quantity};
+    use crate::model::{Expectation, Kind, Literal, Matcher, MeasureName, Op, Origin, Quantity};
 
     fn measure(name: MeasureName, matcher: Matcher) -> Expectation {
         let origin = Origin { file: "a.yaml".into(), line: 1, column: 1 };

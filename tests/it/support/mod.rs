@@ -1,10 +1,10 @@
 //! What the tests stand on: a temporary folder, the program itself, real servers on loopback.
 
 pub(crate) mod env;
-pub mod records;
-pub(crate) mod records;
-pub(crate) mod prometheus;
 pub(crate) mod nginx;
 pub(crate) mod probing;
+pub(crate) mod prometheus;
+pub(crate) mod records;
 pub(crate) mod rogue;
 pub(crate) mod secure;
+pub(crate) mod world;

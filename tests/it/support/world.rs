@@ -1,6 +1,6 @@
 //! The worlds that checklists are run in: the sample service, a real Prometheus that scrapes it.
 
-use holdpoint::demo;
+use holdpoint::demo::{self, Flaws};
 
 use super::prometheus::Prometheus;
 
@@ -21,10 +21,12 @@ impl World {
     /// Starts what the lines of `kind` name.
     pub(crate) fn start(kind: &str) -> Self {
         let wants = |word: &str| kind.lines().any(|line| line.trim() == word);
-        let service = (wants("service") || wants("service broken") || wants("prometheus")).then(|| Served::start(wants("service broken")));
+        let flaws = if wants("service broken") { broken() } else { Flaws::default() };
+        let service =
+            ["service", "service broken", "prometheus"].iter().any(|w| wants(w)).then(|| Served::start(flaws));
         let prometheus = wants("prometheus").then(|| {
             let service = service.as_ref().expect("Prometheus scrapes the service");
-            Prometheus::scraping(service.service.address())
+            Prometheus::start("# EOF\n", &[service.service.address().to_string()])
         });
         Self { service, prometheus }
     }
@@ -33,14 +35,44 @@ impl World {
     pub(crate) fn inputs_for(&self, checklist: &str) -> Vec<String> {
         let mut known = Vec::new();
         if let Some(Served { service, .. }) = &self.service {
-            known.push(("base_url", service.base_url().to_owned()));
+            known.push(("base_url", service.base_url()));
             known.push(("address", service.address().to_string()));
             known.push(("log_path", service.log_path().display().to_string()));
         }
         if let Some(prometheus) = &self.prometheus {
-            known.push(("prometheus_url", prometheus.url().to_owned()));
+            known.push(("prometheus_url", prometheus.url()));
         }
         let declared = |name: &str| checklist.lines().any(|line| line.trim_start().starts_with(&format!("{name}:")));
-        known.into_iter().filter(|(name, _)| declared(name)).flat_map(|(n, v)| ["--set".to_owned(), format!("{n}={v}")]).collect()
+        let known = known.into_iter().filter(|(name, _)| declared(name));
+        known.flat_map(|(name, value)| ["--set".to_owned(), format!("{name}={value}")]).collect()
+    }
+
+    /// The sample service, where there is one.
+    pub(crate) fn service(&self) -> &demo::Service {
+        &self.service.as_ref().expect("a world with the service").service
+    }
+}
+
+impl Served {
+    fn start(flaws: Flaws) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let folder = tempfile::tempdir().expect("a folder");
+        let service = runtime.block_on(demo::Service::start(flaws, Some(folder.path()))).expect("the service starts");
+        Self { service, _runtime: runtime, _folder: folder }
+    }
+}
+
+/// Everything wrong that can be wrong.
+pub(crate) fn broken() -> Flaws {
+    Flaws {
+        cache_unset: true,
+        slow: true,
+        unhealthy: true,
+        stale_version: true,
+        errors: true,
+        error_lines: true,
+        stale_sync: true,
+        leak: true,
     }
 }
