@@ -26,12 +26,9 @@ fn every_case_comes_out_as_it_says() {
     for (kind, folders) in by_world {
         let world = World::start(&kind);
         std::thread::scope(|scope| {
-            let run = |folder| {
-                let world = &world;
-                scope.spawn(move || case(folder, world))
-            };
             for chunk in folders.chunks(6) {
-                let threads: Vec<_> = chunk.iter().map(run).collect();
+                let world = &world;
+                let threads: Vec<_> = chunk.iter().map(|folder| scope.spawn(move || case(folder, world))).collect();
                 problems.extend(threads.into_iter().flat_map(|t| t.join().expect("no panic")));
             }
         });

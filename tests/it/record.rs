@@ -48,6 +48,8 @@ fn step(section: &str, id: &str, probe: &str) -> StepOutline {
         expect: None,
         warn: None,
         on_no_data: Default::default(),
+        series_any: false,
+        speaks_for_itself: false,
         window: String::new(),
         changes: None,
         guidance: Default::default(),

@@ -271,7 +271,7 @@ fn sample(name: &'static str, decision: Decision, reasons: &[&str], sections: Ve
 }
 
 fn ruling(decision: Decision, reasons: &[&str]) -> Ruling {
-    Ruling { decision, reasons: reasons.iter().map(|r| (*r).to_owned()).collect() }
+    Ruling { decision, reasons: reasons.iter().map(|r| (*r).to_owned()).collect(), attention: Vec::new() }
 }
 
 fn run(sections: Vec<SectionRecord>) -> RunRecord {
@@ -344,6 +344,8 @@ pub(crate) fn step(name: &str, probe: &str) -> StepRecord {
             expect: None,
             warn: None,
             on_no_data: OnNoData::Inconclusive,
+            series_any: false,
+            speaks_for_itself: false,
             window: String::new(),
             changes: None,
             guidance: Guidance::default(),
