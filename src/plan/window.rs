@@ -110,7 +110,7 @@ fn read_consistently(node: &Node, default_every: Option<Duration>, reading: &mut
     let count = |key: &str| node.get(key).and_then(Node::number).map(|n| n as u32);
     let every = reading.duration_at(node, "every");
     let tolerate = reading.duration_at(node, "tolerate");
-    let span = reading.duration_at(node, "for")?;
+    let span = if node.map().is_some() { reading.duration_at(node, "for") } else { reading.duration(node) }?;
     let every = every
         .or(default_every)
         .unwrap_or_else(|| (span / 60).clamp(Duration::from_millis(200), Duration::from_secs(60)));
