@@ -7,13 +7,14 @@ use indexmap::IndexMap;
 
 use crate::checklist::inputs::{Given, Inputs};
 use crate::checklist::{self, Checklist, inputs};
-use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span};
+use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span, render};
 use crate::plan::{self, Plan, Selection};
+use crate::run::Redactor;
 use crate::sys::env::Env;
 use crate::yaml;
 
-use super::Result;
 use super::args::{InputArgs, SelectArgs};
+use super::{Result, stdio};
 
 /// A checklist that was loaded as far as its mistakes allow.
 pub(crate) struct Loaded {
@@ -21,6 +22,16 @@ pub(crate) struct Loaded {
     pub diagnostics: Diagnostics,
     /// The plan, when there are no errors.
     pub plan: Option<Plan>,
+    /// Masks the secrets among the inputs, in whatever is said of the checklist.
+    pub redactor: Redactor,
+}
+
+impl Loaded {
+    /// Renders what is wrong for people.
+    pub(crate) fn complaints(&self) -> String {
+        let text = render::render(&self.diagnostics, &self.sources, stdio::colour());
+        self.redactor.text(&text).into_owned()
+    }
 }
 
 /// What is asked of a load.
@@ -44,7 +55,7 @@ pub(crate) fn load(path: &Path, ask: &Ask<'_>) -> Result<Loaded> {
     let file = sources.add(name, text);
     if let Some((code, message)) = problem {
         diagnostics.push(Diagnostic::error(code, Span::new(file, 0, 0), message));
-        return Ok(Loaded { sources: Arc::new(sources), diagnostics, plan: None });
+        return Ok(Loaded { sources: Arc::new(sources), diagnostics, plan: None, redactor: Redactor::new(&[]) });
     }
     load_from(sources, file, diagnostics, ask)
 }
@@ -61,9 +72,11 @@ fn load_from(mut sources: SourceMap, file: FileId, mut diagnostics: Diagnostics,
     let checklist = checklist::read(&mut sources, file, &mut diagnostics);
     let given = given(ask.inputs, &mut sources, &mut diagnostics)?;
     let mut plan = None;
+    let mut redactor = Redactor::new(&[]);
     let sources = Arc::new(sources);
     if let Some(checklist) = checklist {
         let filled = fill(&checklist, &given, ask, &mut diagnostics);
+        redactor = Redactor::new(&filled.secrets);
         plan = plan::build(checklist, filled, &selection, Arc::clone(&sources), &mut diagnostics);
     }
     diagnostics.sort();
@@ -71,7 +84,7 @@ fn load_from(mut sources: SourceMap, file: FileId, mut diagnostics: Diagnostics,
         let ids: Vec<_> = plan.steps.iter().take(12).map(|s| s.outline.id.as_str()).collect();
         anyhow::bail!("--only and --skip leave no step to run; the steps are {}", ids.join(", "));
     }
-    Ok(Loaded { sources, diagnostics, plan })
+    Ok(Loaded { sources, diagnostics, plan, redactor })
 }
 
 fn fill(checklist: &Checklist, given: &Given, ask: &Ask<'_>, diagnostics: &mut Diagnostics) -> Inputs {
