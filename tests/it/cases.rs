@@ -102,13 +102,21 @@ impl Settled {
     fn outcome(&self, ran: &Ran, env: &TestEnv) -> String {
         let mut out = format!("exit {}\n", ran.status);
         if !env.path("report.json").exists() {
-            let said = ran.stderr.lines().map(str::trim).filter(|l| ["error", "warning", "= help"].iter().any(|w| l.starts_with(w)));
+            let said = ran
+                .stderr
+                .lines()
+                .map(str::trim)
+                .filter(|l| ["error", "warning", "= help"].iter().any(|w| l.starts_with(w)));
             out.extend(said.map(|line| format!("says: {}\n", self.line(line))));
             return out;
         }
         for (id, outcome, reason) in steps(&env.json("report.json")) {
             let reason = reason.lines().map(|line| self.line(line)).collect::<Vec<_>>().join(" / ");
-            out.push_str(&if reason.is_empty() { format!("{id}: {outcome}\n") } else { format!("{id}: {outcome}: {reason}\n") });
+            out.push_str(&if reason.is_empty() {
+                format!("{id}: {outcome}\n")
+            } else {
+                format!("{id}: {outcome}: {reason}\n")
+            });
         }
         out
     }
@@ -119,11 +127,13 @@ impl Settled {
 
     /// A whole document, without times, names of this machine and digests.
     fn document(&self, text: &str) -> String {
-        let times = r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:\d\d| UTC)?|\b\d{8}-\d{6}-[0-9a-f]{4}\b";
+        let times =
+            r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:\d\d| UTC)?|\b\d{8}-\d{6}-[0-9a-f]{4}\b";
         let digests = r"\b[0-9a-f]{40,64}\b";
         let text = self.varying(text, times);
         let text = self.varying(&text, digests);
-        let text = self.varying(&text, r"time=\x22[\d.]+\x22|tester on [^ |<]+|\bholdpoint \d+\.\d+\.\d+|Events recorded \| \d+");
+        let text = self
+            .varying(&text, r"time=\x22[\d.]+\x22|tester on [^ |<]+|\bholdpoint \d+\.\d+\.\d+|Events recorded \| \d+");
         text.lines().map(|line| self.line(line) + "\n").collect()
     }
 
@@ -131,9 +141,13 @@ impl Settled {
     fn varying(&self, text: &str, pattern: &str) -> String {
         let home = self.home.to_string_lossy();
         let text = text.replace(home.trim_end_matches('/'), "…");
-        let text = Regex::new(r"127\.0\.0\.1:\d{4,5}|/tmp/[^\s)\x22,]*").expect("a pattern").replace_all(&text, "…").into_owned();
+        let text = Regex::new(r"127\.0\.0\.1:\d{4,5}|/tmp/[^\s)\x22,]*")
+            .expect("a pattern")
+            .replace_all(&text, "…")
+            .into_owned();
         let regex = Regex::new(pattern).expect("a pattern");
-        let keep = |found: &Captures<'_>| if self.written.contains(&found[0]) { found[0].to_owned() } else { "…".into() };
+        let keep =
+            |found: &Captures<'_>| if self.written.contains(&found[0]) { found[0].to_owned() } else { "…".into() };
         regex.replace_all(&text, keep).into_owned()
     }
 }
