@@ -14,8 +14,11 @@ use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span};
 pub const MAX_BYTES: usize = 4 << 20;
 /// The deepest nesting.
 pub const MAX_DEPTH: usize = 64;
-/// The most nodes, aliases expanded.
+/// The most nodes, aliases expanded; a long text counts for as many as it has stretches of 32 bytes.
 pub const MAX_NODES: usize = 1_000_000;
+
+/// How many bytes are read again for the sake of unquoted comparators.
+const MOST_READ_AGAIN: usize = 32 << 20;
 
 /// A value with its place.
 #[derive(Clone, Debug)]
@@ -201,6 +204,8 @@ pub fn parse(sources: &mut SourceMap, file: FileId, diagnostics: &mut Diagnostic
     }
     let mut text = original.to_string();
     let mut mended = Vec::new();
+    // Each one means reading the file again.
+    let most_mends = (MOST_READ_AGAIN / text.len().max(1)).min(100);
     loop {
         let mut builder = Builder::new(file, &original, &mended);
         match builder.build(&text) {
@@ -210,7 +215,7 @@ pub fn parse(sources: &mut SourceMap, file: FileId, diagnostics: &mut Diagnostic
                 }
                 return node;
             }
-            Err(problem) => match mend(&text, problem.offset).filter(|_| mended.len() < 100) {
+            Err(problem) => match mend(&text, problem.offset).filter(|_| mended.len() < most_mends) {
                 Some(span) => {
                     // The sign is replaced by a letter of the same length, so that no place moves.
                     text.replace_range(span.start..=span.start, "x");
@@ -328,8 +333,9 @@ impl<'a> Builder<'a> {
             }
             let done = match event {
                 Event::Scalar(value, style, anchor, _) => {
+                    let before = self.nodes;
                     let node = self.scalar(&value, style, range)?;
-                    Some((node, anchor, 1))
+                    Some((node, anchor, self.nodes - before))
                 }
                 Event::Alias(id) => match self.anchors.get(&id).cloned() {
                     Some((mut node, size)) => {
@@ -399,15 +405,15 @@ impl<'a> Builder<'a> {
             return Err(Problem {
                 offset,
                 code: "yaml-alias-bomb",
-                message: format!("aliases expand to more than {MAX_NODES} values"),
-                help: None,
+                message: format!("the file holds more than {MAX_NODES} values, aliases expanded"),
+                help: Some("keep data in a file of its own and read it with the `file` probe"),
             });
         }
         Ok(())
     }
 
     fn scalar(&mut self, value: &str, style: ScalarStyle, range: std::ops::Range<usize>) -> Result<Node, Problem> {
-        self.count(1, range.start)?;
+        self.count(1 + value.len() / 32, range.start)?;
         let mended = self.mended.contains(&range.start);
         let (text, style) = match style {
             ScalarStyle::Plain if mended => (&self.original[range.clone()], Style::Quoted),

@@ -1,6 +1,6 @@
 //! One step: its probe found and compiled, its expectations typed, everything about it settled.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -199,10 +199,11 @@ impl Builder<'_, '_, '_> {
             remember_templates(node, self.reading);
         }
         let mut first = None;
-        for stand_in in ["1", "1s", "1B", "x"] {
-            let scope = self.scope_with(stand_in);
+        let (inputs, captures) = (&self.inputs, &self.captures);
+        let scopes = || ["1", "1s", "1B", "x"].map(|stand_in| scope_with(inputs, captures, stand_in));
+        for scope in self.stand_ins.get_or_init(scopes) {
             let mut diagnostics = Diagnostics::new();
-            let mut reading = Reading::new(self.reading.sources, &mut diagnostics, &scope);
+            let mut reading = Reading::new(self.reading.sources, &mut diagnostics, scope);
             let expect = expect_node.and_then(|n| expect::compile(&mut reading, kind, n));
             let warn = warn_node.and_then(|n| expect::compile(&mut reading, kind, n));
             if !diagnostics.has_errors() {
@@ -215,14 +216,6 @@ impl Builder<'_, '_, '_> {
             self.reading.say(diagnostic.clone());
         }
         Terms::default()
-    }
-
-    fn scope_with(&self, stand_in: &str) -> Scope {
-        let captured: Map<String, Value> = self.captures.iter().map(|name| (name.clone(), json!(stand_in))).collect();
-        let mut roots = Map::new();
-        roots.insert("inputs".into(), Value::Object(self.inputs.clone()));
-        roots.insert("captured".into(), Value::Object(captured));
-        Scope::new(roots)
     }
 
     fn captures_of(&mut self, node: &Node, kind: &'static ProbeKind) -> Vec<(String, Expression)> {
@@ -272,6 +265,13 @@ impl Builder<'_, '_, '_> {
             format!("say what must hold, such as `expect: {{ {primary}: … }}`, or `expect: {{ {primary}: exists }}`");
         self.reading.say(Diagnostic::error("asserts-nothing", name_place(node), message).help(help));
     }
+}
+
+/// Makes a scope in which all captured values are the same.
+fn scope_with(inputs: &Map<String, Value>, captures: &HashSet<String>, stand_in: &str) -> Scope {
+    let captured: Map<String, Value> = captures.iter().map(|name| (name.clone(), json!(stand_in))).collect();
+    let roots = [("inputs", inputs.clone()), ("captured", captured)];
+    Scope::new(roots.map(|(name, values)| (name.to_owned(), Value::Object(values))).into_iter().collect())
 }
 
 impl Retry {
