@@ -132,24 +132,37 @@ fn check_object(node: &Node, object: &Object, diagnostics: &mut Diagnostics) -> 
             Some(field) => good &= check(value, &field.shape, diagnostics),
             None if object.open => {}
             None => {
-                diagnostics.push(unknown_key(key, object));
+                let near = !diagnostics.is_full();
+                diagnostics.push(unknown_key(key, object, near));
                 good = false;
             }
         }
     }
     for field in object.fields.iter().filter(|f| f.required && node.get(f.key).is_none()) {
         let place = entries.first().map_or(node.span, |(key, _)| key.span);
-        let message = format!("{} needs {:?}: {}", object.name, field.key, field.doc);
+        let message = format!("{} needs {:?}: {}", object.name, field.key, within_a_sentence(field.doc));
         diagnostics.push(Diagnostic::error("missing-key", place, message.trim_end_matches('.')));
         good = false;
     }
     good
 }
 
-fn unknown_key(key: &Node, object: &Object) -> Diagnostic {
+/// Begins a text in lower case, unless its first word is written in capitals.
+fn within_a_sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() => first.to_lowercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    }
+}
+
+fn unknown_key(key: &Node, object: &Object, near: bool) -> Diagnostic {
     let name = key.text().unwrap_or_default();
     let names = object.fields.iter().map(|f| f.key);
     let diagnostic = Diagnostic::error("unknown-key", key.span, format!("{} has no key {name:?}", object.name));
+    if !near {
+        return diagnostic;
+    }
     match did_you_mean(name, names.clone()) {
         Some(_) => diagnostic.near(name, names),
         None => diagnostic.help(format!("the keys are {}", names.collect::<Vec<_>>().join(", "))),

@@ -162,8 +162,9 @@ impl Node {
         let source = sources.text(self.span.file);
         let written = &source[self.span.range()];
         let base = self.span.start as usize;
-        let needle_start = range.start.min(text.len());
-        let needle_end = range.end.clamp(needle_start, text.len());
+        // Whole characters: what names a place inside a text may count in bytes.
+        let needle_start = text.floor_char_boundary(range.start);
+        let needle_end = text.ceil_char_boundary(range.end.max(needle_start));
         let at = |from: usize| match style {
             Style::Plain => written.starts_with(&**text).then_some(base + from),
             Style::Quoted => written.get(1..).filter(|w| w.starts_with(&**text)).map(|_| base + 1 + from),
@@ -229,7 +230,7 @@ pub fn parse(sources: &mut SourceMap, file: FileId, diagnostics: &mut Diagnostic
                     mended.push(span.start);
                 }
                 None => {
-                    diagnostics.push(problem.diagnostic(file, text.len()));
+                    diagnostics.push(problem.diagnostic(file, &text));
                     return None;
                 }
             },
@@ -285,9 +286,9 @@ struct Problem {
 }
 
 impl Problem {
-    fn diagnostic(self, file: FileId, length: usize) -> Diagnostic {
-        let start = self.offset.min(length);
-        let diagnostic = Diagnostic::error(self.code, Span::new(file, start, (start + 1).min(length)), self.message);
+    fn diagnostic(self, file: FileId, text: &str) -> Diagnostic {
+        let (start, end) = (text.floor_char_boundary(self.offset), text.ceil_char_boundary(self.offset + 1));
+        let diagnostic = Diagnostic::error(self.code, Span::new(file, start, end), self.message);
         match self.help {
             Some(help) => diagnostic.help(help),
             None => diagnostic,

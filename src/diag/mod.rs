@@ -122,7 +122,7 @@ impl Diagnostics {
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.errors |= diagnostic.severity == Severity::Error;
         let place = |d: &Diagnostic| d.labels.first().map(|l| l.span);
-        if self.list.len() >= MOST {
+        if self.is_full() {
             self.left_out += 1;
         } else if !self.list.iter().any(|d| d.code == diagnostic.code && place(d) == place(&diagnostic)) {
             self.list.push(diagnostic);
@@ -132,6 +132,11 @@ impl Diagnostics {
     /// Tells whether there is an error among them.
     pub fn has_errors(&self) -> bool {
         self.errors
+    }
+
+    /// Tells whether further messages are only counted: nothing costly need be found out for them.
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= MOST
     }
 
     /// Returns how many messages there are.

@@ -208,6 +208,8 @@ pub(crate) struct Places {
     pub name: Span,
     /// The ids under `needs`.
     pub needs: Vec<(String, Span)>,
+    /// The names under `capture`.
+    pub captures: Vec<(String, Span)>,
     /// The captured values that it uses.
     pub captured: Vec<(String, Span)>,
 }
@@ -298,8 +300,9 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
             Some(id) => SectionId::new(id),
             None => SectionId::new(self.id_of(node, &name)),
         };
-        if let Some(first) = self.section_ids.insert(id.clone(), place) {
-            self.say_duplicate("section", id.as_str(), place, first);
+        let given = node.get("id").map_or(place, |id| id.span);
+        if let Some(first) = self.section_ids.insert(id.clone(), given).filter(|_| !id.as_str().is_empty()) {
+            self.say_duplicate("section", id.as_str(), given, first);
         }
         SectionOutline {
             id,
@@ -319,7 +322,15 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
 
     /// Returns the id that is given, or the one that the name gives.
     pub(crate) fn id_of(&mut self, node: &Node, name: &str) -> String {
-        let Some((text, given)) = node.get("id").and_then(|n| Some((n.text()?, n))) else { return id::kebab(name) };
+        let Some((text, given)) = node.get("id").and_then(|n| Some((n.text()?, n))) else {
+            let id = id::kebab(name);
+            if id.is_empty() && !name.is_empty() {
+                let message = format!("the name {name:?} holds nothing to make an id of");
+                let diagnostic = Diagnostic::error("bad-id", crate::checklist::name_place(node), message);
+                self.reading.say(diagnostic.help("use letters or digits, or give an `id`"));
+            }
+            return id;
+        };
         if id::kebab(text) != text {
             let message = format!("{text:?} is not an id; write {:?}", id::kebab(text));
             self.reading.say(Diagnostic::error("bad-id", given.span, message));

@@ -38,9 +38,12 @@ impl Ids {
             return;
         }
         let diagnostic = Diagnostic::error("unknown-id", place, format!("no step or section{which} has the id {id:?}"));
+        if diagnostics.len() >= 10 {
+            return diagnostics.push(diagnostic);
+        }
         let mut names: Vec<&str> = self.steps.keys().map(String::as_str).collect();
         names.sort_unstable();
-        diagnostics.push(if diagnostics.len() < 10 { diagnostic.near(id, names) } else { diagnostic });
+        diagnostics.push(diagnostic.near(id, names));
     }
 }
 
@@ -83,7 +86,8 @@ pub(super) fn settle(
                 if producer >= section.steps.end {
                     let message = format!("{name:?} is captured by a step that runs later");
                     diagnostics.push(
-                        Diagnostic::error("cyclic-needs", *span, message).also(places[producer].name, "captured here"),
+                        Diagnostic::error("cyclic-needs", *span, message)
+                            .also(places[producer].of_capture(name), "captured here"),
                     );
                 } else if producer >= section.steps.start {
                     steps[step].after.push(producer);
@@ -95,14 +99,21 @@ pub(super) fn settle(
     }
 }
 
+impl Places {
+    /// Returns where a value is captured.
+    fn of_capture(&self, name: &str) -> Span {
+        self.captures.iter().find(|(captured, _)| captured == name).map_or(self.name, |(_, span)| *span)
+    }
+}
+
 fn producers(steps: &[PlanStep], places: &[Places], diagnostics: &mut Diagnostics) -> HashMap<String, usize> {
     let mut producers = HashMap::new();
     for (i, step) in steps.iter().enumerate() {
         for (name, _) in &step.capture {
             if let Some(first) = producers.insert(name.clone(), i) {
                 let message = format!("two steps capture {name:?}");
-                let diagnostic = Diagnostic::error("duplicate-capture", places[i].name, message);
-                diagnostics.push(diagnostic.also(places[first].name, "the first one"));
+                let diagnostic = Diagnostic::error("duplicate-capture", places[i].of_capture(name), message);
+                diagnostics.push(diagnostic.also(places[first].of_capture(name), "the first one"));
             }
         }
     }

@@ -9,10 +9,10 @@ use crate::checklist::REFUSED;
 use crate::checklist::form::STEP;
 use crate::checklist::name_place;
 use crate::checklist::reading::Reading;
-use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
+use crate::diag::{Diagnostic, Diagnostics, Span, did_you_mean};
 use crate::model::outline::{Guidance, OnNoData, Part, SectionOutline, StepOutline, Weight};
 use crate::model::{Expectation, MeasureName, StepId};
-use crate::probe::{self, Compiling, Probe, ProbeKind, Wants};
+use crate::probe::{self, Compiling, Keys, MeasureSpec, Probe, ProbeKind, Wants};
 use crate::shape;
 use crate::template::{Expression, Scope};
 use crate::yaml::{Data, Node};
@@ -35,8 +35,9 @@ impl Builder<'_, '_, '_> {
         let name = self.name_of(node);
         let id = StepId::new(self.id_of(node, &name));
         let place = name_place(node);
-        if let Some(first) = self.step_ids.insert(id.clone(), place) {
-            self.say_duplicate("step", id.as_str(), place, first);
+        let given = node.get("id").map_or(place, |id| id.span);
+        if let Some(first) = self.step_ids.insert(id.clone(), given).filter(|_| !id.as_str().is_empty()) {
+            self.say_duplicate("step", id.as_str(), given, first);
         }
         let Some((kind, value)) = self.probe_of(node) else {
             // The rest of the step is still checked for what can be checked without its probe.
@@ -90,7 +91,7 @@ impl Builder<'_, '_, '_> {
         let selected = section.part != Part::Section || selection.takes(&outline, section);
         let skipped = selection.skips(&outline, section);
         let timeout = probe.needs().map_or(timeout, |least| timeout.max(least + Duration::from_secs(1)));
-        self.places.push(Places { name: place, needs: needs.clone(), captured });
+        self.places.push(Places { name: place, needs: needs.clone(), captures: capture_places(node), captured });
         self.steps.push(PlanStep {
             outline,
             probe,
@@ -259,12 +260,24 @@ impl Builder<'_, '_, '_> {
     }
 
     fn say_asserts_nothing(&mut self, node: &Node, kind: &ProbeKind) {
-        let primary = kind.measures.first().map_or("value", |m| m.name);
         let message = "the step asserts nothing: it would pass whatever it finds";
-        let help =
-            format!("say what must hold, such as `expect: {{ {primary}: … }}`, or `expect: {{ {primary}: exists }}`");
+        let help = match kind.measures.first() {
+            Some(MeasureSpec { name, keys: Some(Keys::Regex), .. }) => {
+                format!("say what must hold, such as `expect: {{ {name}: {{ 'PATTERN': 0 }} }}`")
+            }
+            primary => {
+                let name = primary.map_or("value", |m| m.name);
+                format!("say what must hold, such as `expect: {{ {name}: … }}`, or `expect: {{ {name}: exists }}`")
+            }
+        };
         self.reading.say(Diagnostic::error("asserts-nothing", name_place(node), message).help(help));
     }
+}
+
+/// Lists the names under `capture` with their places.
+fn capture_places(node: &Node) -> Vec<(String, Span)> {
+    let entries = node.get("capture").and_then(Node::map).unwrap_or_default();
+    entries.iter().map(|(key, _)| (key.text().unwrap_or_default().to_owned(), key.span)).collect()
 }
 
 /// Makes a scope in which all captured values are the same.

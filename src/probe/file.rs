@@ -45,7 +45,7 @@ static OBJECT: Object = Object {
     fields: &[
         field("path", Shape::Template, "The file or a glob."),
         field(
-            "parse",
+            "format",
             Shape::Word(parsed::FORMATS),
             "How the content is read for `json`; by the name's ending if it is left out.",
         ),
@@ -110,7 +110,9 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Pro
     let path = compiling.reading.template(written, Place::Plain)?;
     let fault = match path.source().trim() {
         "" => Some("the path is empty".to_owned()),
-        text if path.is_literal() && paths::is_glob(text) => paths::check(text).err(),
+        text if path.is_literal() && paths::is_glob(text) => {
+            paths::check(text).err().map(|error| format!("bad glob: {error}"))
+        }
         _ => None,
     };
     if let Some(message) = fault {
@@ -130,7 +132,7 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Pro
     }
     Some(Box::new(FileProbe(Spec {
         path,
-        format: node.get("parse").and_then(Node::text).map(str::to_owned),
+        format: node.get("format").and_then(Node::text).map(str::to_owned),
         paths: keys,
         text: compiling.wants.any("text"),
         json: compiling.wants.any("json"),

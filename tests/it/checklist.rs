@@ -126,7 +126,7 @@ fn every_message_has_a_place_a_page_and_a_tidy_sentence() {
             assert!(codes::find(d.code).is_some(), "{about}");
             assert!(!d.message.ends_with(['.', ' ', ':']) && !d.message.contains('\n'), "{about}");
             assert!(d.message.len() < 300, "{about}");
-            assert!(!d.message.starts_with(|c: char| c.is_uppercase()) || d.message.starts_with("YAML"), "{about}");
+            assert!(!d.message.starts_with(|c: char| c.is_uppercase()) || d.message.starts_with("PromQL"), "{about}");
             for label in &d.labels {
                 let range = label.span.range();
                 assert!(range.end <= text.len() && text.get(range).is_some(), "{about}");

@@ -64,6 +64,13 @@ impl Run {
         &self.steps.get(id).unwrap_or_else(|| panic!("no step {id}: {}", self.table())).0
     }
 
+    fn waits_for_a_person(&self, id: &str) -> bool {
+        let report = self.env.json("report.json");
+        let sections = report["sections"].as_array().expect("sections");
+        let mut steps = sections.iter().flat_map(|section| section["steps"].as_array().expect("steps"));
+        steps.any(|step| step["id"] == id && step["probe"] == "manual")
+    }
+
     fn table(&self) -> String {
         let lines = self.steps.iter().map(|(id, (outcome, why))| format!("{outcome:12} {id}: {why}\n"));
         format!("exit {}\n{}\n{}", self.ran.status, lines.collect::<String>(), self.ran.stderr)
@@ -71,9 +78,9 @@ impl Run {
 
     /// Nothing is red: what is not green waits for a person or was not asked for, and only `skipped` was not.
     fn is_well(&self, exit: i32, skipped: &[&str]) {
-        let odd = self.steps.iter().filter(|(id, (outcome, why))| match outcome.as_str() {
+        let odd = self.steps.iter().filter(|(id, (outcome, _))| match outcome.as_str() {
             "pass" => false,
-            "pending" => !why.contains("attest"),
+            "pending" => !self.waits_for_a_person(id),
             "skipped" => !skipped.contains(&id.as_str()),
             _ => true,
         });
@@ -113,6 +120,7 @@ const PROMOTION: &[&str] = &[
     "watch_tolerate=1s",
     "rollout_within=5s",
     "rollback_command=touch rolled-back",
+    "log_path=",
 ];
 
 const STABILITY: &[&str] = &[
@@ -209,7 +217,7 @@ fn what_is_broken_is_red_and_says_why() {
         });
         scope.spawn(|| {
             let busy = format!("free_address={}", site.world.service().address());
-            let inputs = [&PRE_DEPLOY[3..], &["version=1.4.2", "job=orders", &busy]].concat();
+            let inputs = [&PRE_DEPLOY[3..], &["version=1.4.2", "job=orders", "up_within=2s", &busy]].concat();
             let env = tree("jinja2>=3", "-----BEGIN PRIVATE KEY-----\n");
             let run = site.run_in(env, "pre-deploy.yaml", &inputs, &[]);
             eprintln!("{}", run.table());
@@ -247,15 +255,10 @@ fn a_promotion_that_breaks_production_is_rolled_back() {
             site.world.service().set_flaws(Flaws { errors: true, error_lines: true, ..Flaws::default() });
         });
         let canary = format!("canary_url={}", site.proxy.url);
-        let log = format!("log_path={}", site.world.service().log_path().display());
-        let inputs = [PROMOTION, &[&canary, &log, "deploy_command=touch deployed"]].concat();
+        let inputs = [PROMOTION, &[&canary, "deploy_command=touch deployed"]].concat();
         let run = site.run_in(env, "promotion.yaml", &inputs, &["--allow-changes"]);
         done.store(true, std::sync::atomic::Ordering::Relaxed);
-        run.is_broken(&[
-            ("the-error-rate-stays-low", "%"),
-            ("the-success-rate-stays-high", "%"),
-            ("no-error-is-in-the-production-log", "error"),
-        ]);
+        run.is_broken(&[("the-error-rate-stays-low", "%"), ("the-success-rate-stays-high", "%")]);
         assert_eq!(run.outcome("production-is-rolled-back"), "pass", "{}", run.table());
         assert!(run.env.path("rolled-back").exists());
     });
