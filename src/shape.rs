@@ -131,9 +131,12 @@ fn check_object(node: &Node, object: &Object, diagnostics: &mut Diagnostics) -> 
         match object.fields.iter().find(|f| f.key == name) {
             Some(field) => good &= check(value, &field.shape, diagnostics),
             None if object.open => {}
+            None if diagnostics.is_full() => {
+                diagnostics.leave_out();
+                good = false;
+            }
             None => {
-                let near = !diagnostics.is_full();
-                diagnostics.push(unknown_key(key, object, near));
+                diagnostics.push(unknown_key(key, object));
                 good = false;
             }
         }
@@ -156,13 +159,10 @@ fn within_a_sentence(text: &str) -> String {
     }
 }
 
-fn unknown_key(key: &Node, object: &Object, near: bool) -> Diagnostic {
+fn unknown_key(key: &Node, object: &Object) -> Diagnostic {
     let name = key.text().unwrap_or_default();
     let names = object.fields.iter().map(|f| f.key);
     let diagnostic = Diagnostic::error("unknown-key", key.span, format!("{} has no key {name:?}", object.name));
-    if !near {
-        return diagnostic;
-    }
     match did_you_mean(name, names.clone()) {
         Some(_) => diagnostic.near(name, names),
         None => diagnostic.help(format!("the keys are {}", names.collect::<Vec<_>>().join(", "))),

@@ -214,6 +214,9 @@ pub const NOT_YET: &[(Level, &str)] = &[
     (Level::Top, "guards"),
     (Level::Top, "notify"),
     (Level::Top, "templates"),
+    (Level::Signoff, "distinct"),
+    (Level::Signoff, "not_runner"),
+    (Level::Signoff, "valid_for"),
     (Level::Section, "matrix"),
     (Level::Section, "at"),
     (Level::Section, "hold"),
@@ -221,6 +224,7 @@ pub const NOT_YET: &[(Level, &str)] = &[
     (Level::Step, "uses"),
     (Level::Step, "from"),
     (Level::Step, "then"),
+    (Level::Step, "attach"),
     (Level::Step, "metrics"),
     (Level::Step, "dns"),
     (Level::Step, "tls"),
@@ -239,6 +243,8 @@ pub const NOT_YET: &[(Level, &str)] = &[
 pub enum Level {
     /// At the top of the file.
     Top,
+    /// Under `signoff`.
+    Signoff,
     /// In a section.
     Section,
     /// In a step.

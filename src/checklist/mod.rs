@@ -104,6 +104,9 @@ fn refuse_not_yet(node: &mut Node, diagnostics: &mut Diagnostics) {
     let Data::Map(entries) = &mut node.data else { return };
     for (key, value) in entries {
         let key = key.text().unwrap_or_default().to_owned();
+        if key == "signoff" {
+            refuse_keys(value, Level::Signoff, diagnostics);
+        }
         let Data::List(items) = &mut value.data else { continue };
         for item in items {
             match key.as_str() {

@@ -134,7 +134,13 @@ impl Diagnostics {
         self.errors
     }
 
-    /// Tells whether further messages are only counted: nothing costly need be found out for them.
+    /// Counts a mistake whose message would not be kept.
+    pub fn leave_out(&mut self) {
+        self.errors = true;
+        self.left_out += 1;
+    }
+
+    /// Tells whether further messages are only counted: they need not be written.
     pub fn is_full(&self) -> bool {
         self.list.len() >= MOST
     }

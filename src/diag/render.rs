@@ -32,7 +32,9 @@ fn render_one(diagnostic: &Diagnostic, sources: &SourceMap, renderer: &Renderer)
         let text = sources.text(file);
         let lines = lines_around(text, labels().map(|(_, label)| label.span.range()));
         let first = sources.line_column(Span::new(file, lines.start, lines.start)).0;
-        let mut snippet = Snippet::source(&text[lines.clone()]).line_start(first as usize).path(&**sources.name(file));
+        let mut snippet = Snippet::source(text[lines.clone()].replace('\r', " "))
+            .line_start(first as usize)
+            .path(&**sources.name(file));
         for (i, label) in labels() {
             let kind = if i == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
             let span = visible(text, label.span.range());

@@ -11,7 +11,7 @@ use crate::checklist::name_place;
 use crate::checklist::reading::Reading;
 use crate::diag::{Diagnostic, Diagnostics, Span, did_you_mean};
 use crate::model::outline::{Guidance, OnNoData, Part, SectionOutline, StepOutline, Weight};
-use crate::model::{Expectation, MeasureName, StepId};
+use crate::model::{Expectation, StepId};
 use crate::probe::{self, Compiling, Keys, MeasureSpec, Probe, ProbeKind, Wants};
 use crate::shape;
 use crate::template::{Expression, Scope};
@@ -51,7 +51,7 @@ impl Builder<'_, '_, '_> {
         let mut wants = Wants::default();
         let used = [&terms.expect, &terms.warn];
         used.into_iter().flatten().flat_map(|e| expect::wants(kind, e)).for_each(|name| wants.add(name));
-        capture.iter().flat_map(|(_, e)| measures_used(e, kind)).for_each(|name| wants.add(name));
+        capture.iter().flat_map(|(_, e)| expect::used(kind, e)).for_each(|name| wants.add(name));
         let timeout = node.get("timeout").and_then(|n| self.reading.duration(n)).unwrap_or(self.defaults.timeout);
         let ignore = texts(node.get("ignore"));
         self.check_ignore(node);
@@ -352,13 +352,6 @@ fn says(expect: &Expectation, implied: &Expectation) -> bool {
         }
         _ => false,
     }
-}
-
-/// Lists the measures that an expression uses, as wholes.
-fn measures_used(expression: &Expression, kind: &ProbeKind) -> Vec<MeasureName> {
-    let roots: BTreeSet<String> = expression.references().into_iter().map(|r| r.root).collect();
-    let used = kind.measures.iter().filter(|m| m.name.split('.').next().is_some_and(|root| roots.contains(root)));
-    used.map(|m| MeasureName::plain(m.name)).collect()
 }
 
 fn unknown_key(key: &Node) -> Diagnostic {

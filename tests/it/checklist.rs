@@ -450,7 +450,7 @@ fn nasty_files_are_refused_quickly_and_in_words() {
         ("deep dashes", "- ".repeat(100_000), "yaml-depth"),
         ("a long text", format!("holdpoint: 1\nname: {}", "x".repeat(50_000_000)), "file-too-large"),
         ("many keys", format!("holdpoint: 1\n{keys}"), "too-many-mistakes"),
-        ("many keys below", format!("holdpoint: 1\nname: N\ninputs:\n{nested_keys}"), "wrong-type"),
+        ("many keys below", format!("holdpoint: 1\nname: N\ninputs:\n{nested_keys}"), "too-many-mistakes"),
         ("many values", "- a\n".repeat(1_040_000), "yaml-alias-bomb"),
         ("many signs", format!("a: {}", "> 5\nb: ".repeat(100_000)), "unquoted-comparator"),
         ("a deep query", step(&format!("promql: {}", deep("(", ")"))), "bad-promql"),

@@ -107,6 +107,7 @@ const STAGING: &[&str] = &[
     "freshness_metric=app_last_successful_sync_timestamp_seconds",
     "max_staleness=30s",
     "log_since=1m",
+    "up_within=2s",
 ];
 
 const PROMOTION: &[&str] = &[
@@ -180,7 +181,14 @@ fn all_is_well() {
             let canary = format!("canary_url={}", site.world.service().base_url());
             let inputs = [PROMOTION, &[&canary, "deploy_command=touch deployed"]].concat();
             let run = site.run("promotion.yaml", &inputs, &["--allow-changes"]);
-            run.is_well(4, &["production-was-set-to-the-version-by-hand", "production-is-rolled-back"]);
+            run.is_well(
+                4,
+                &[
+                    "production-was-set-to-the-version-by-hand",
+                    "production-is-rolled-back",
+                    "no-error-is-in-the-production-log",
+                ],
+            );
             assert!(run.env.path("deployed").exists() && !run.env.path("rolled-back").exists());
         });
         scope.spawn(|| {
@@ -220,7 +228,16 @@ fn what_is_broken_is_red_and_says_why() {
             let inputs = [&PRE_DEPLOY[3..], &["version=1.4.2", "job=orders", "up_within=2s", &busy]].concat();
             let env = tree("jinja2>=3", "-----BEGIN PRIVATE KEY-----\n");
             let run = site.run_in(env, "pre-deploy.yaml", &inputs, &[]);
-            eprintln!("{}", run.table());
+            run.is_broken(&[
+                ("python-dependencies-are-pinned", "observed 1"),
+                ("the-sources-hold-no-secret", "PRIVATE KEY"),
+                ("the-port-of-the-deployment-is-free", "open"),
+                ("the-readiness-endpoint-reports-every-dependency", "503"),
+                ("the-version-is-the-one-that-is-going-out", "1.4.1"),
+                ("prometheus-scrapes-the-service", "series"),
+                ("the-log-is-structured", "%"),
+            ]);
+            assert_eq!(run.outcome("the-request-counter-has-arrived-in-prometheus"), "inconclusive");
         });
         scope.spawn(|| {
             let inputs = [STABILITY, &["max_growth=1.02"]].concat();
@@ -232,7 +249,8 @@ fn what_is_broken_is_red_and_says_why() {
         });
         scope.spawn(|| {
             let run = site.run("demo.yaml", &[], &[]);
-            eprintln!("{}", run.table());
+            run.is_broken(&[("every-dependency-is-ready", "503"), ("warnings-in-the-log-are-few", "error")]);
+            assert_eq!(run.outcome("orders-are-listed-quickly"), "warn");
         });
     });
     site.world.service().set_flaws(Flaws { unhealthy: true, ..Flaws::default() });
