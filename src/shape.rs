@@ -279,7 +279,7 @@ pub fn schema(shape: &Shape) -> Value {
                 { "const": 0 },
             ],
         }),
-        Shape::Expectation => json!({ "$ref": "#/$defs/expectation" }),
+        Shape::Expectation => json!({ "$ref": "#/$defs/expectation", "not": { "type": "null" } }),
         Shape::Any => json!({}),
         Shape::List(of) => json!({ "type": "array", "items": schema(of) }),
         Shape::Filled(of) => json!({ "type": "array", "items": schema(of), "minItems": 1 }),

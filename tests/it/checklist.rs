@@ -207,7 +207,20 @@ const BEYOND_A_SCHEMA: &[&str] = &[
 ];
 
 /// Files of the other codes whose fault a schema does not express either, with why.
-const BEYOND_A_SCHEMA_FILES: &[(&str, &str)] = &[];
+const BEYOND_A_SCHEMA_FILES: &[(&str, &str)] = &[
+    ("bad-value--command.yaml", "a text is empty"),
+    ("bad-value--method.yaml", "a word within a text"),
+    ("bad-value--range.yaml", "one length is longer than another"),
+    ("bad-value--two-bodies.yaml", "one key excludes another"),
+    ("bad-value--two-logs.yaml", "one key excludes another"),
+    ("bad-value--where.yaml", "what a field is compared with"),
+    ("missing-key--log.yaml", "one of several keys is needed"),
+    ("missing-key--source.yaml", "needed by this kind of source"),
+    ("missing-key--times.yaml", "one key needs another"),
+    ("not-yet--last-soak.yaml", "a word of a later version where a duration stands"),
+    ("not-yet--log.yaml", "a key of a later version within a probe"),
+    ("not-yet.yaml", "a source of a later version"),
+];
 
 #[test]
 fn the_schema_agrees_about_what_is_a_matter_of_form() {
@@ -431,6 +444,12 @@ fn step(body: &str) -> String {
     format!("{head}  - name: Section\n    steps:\n      - name: Step\n        {body}\n")
 }
 
+/// A probe and what must hold for a key of a measure, however long the key is.
+fn keyed(probe: &str, measure: &str, key: &str) -> String {
+    let at = "\n          ";
+    format!("{probe}\n        expect:{at}{measure}:{at}  ? '{key}'{at}  : 1")
+}
+
 #[test]
 fn nasty_files_are_refused_quickly_and_in_words() {
     let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
@@ -457,12 +476,12 @@ fn nasty_files_are_refused_quickly_and_in_words() {
         ("a long query", step(&format!("promql: {}1", "1+".repeat(100_000))), "bad-promql"),
         (
             "a deep path",
-            step(&format!("http: GET http://h/\n        expect: {{ json: {{ '$[?{}]': 1 }} }}", deep("(", ")"))),
+            step(&keyed("http: GET http://h/", "json", &format!("$[?{}]", deep("(", ")")))),
             "bad-jsonpath",
         ),
         (
             "a deep pattern",
-            step(&format!("log: a\n        expect: {{ matches: {{ '{}': 1 }} }}", deep("(", ")"))),
+            step(&keyed("log: a", "matches", &deep("(", ")"))),
             "bad-regex",
         ),
         ("a large pattern", step("log: a\n        expect: { matches: { '((a{1000}){1000}){1000}': 1 } }"), "bad-regex"),

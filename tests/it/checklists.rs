@@ -25,11 +25,12 @@ struct Run {
 }
 
 impl Site {
-    fn start(kind: &str) -> Self {
-        let world = World::start(kind);
+    fn start(flaws: Flaws) -> Self {
+        let world = World::start("service\nprometheus");
+        world.service().set_flaws(flaws);
         let service = world.service().base_url();
         let proxy = Nginx::start(&format!("location / {{ proxy_pass {service}; }}")).expect("nginx is installed");
-        world.prometheus().wait_for("count_over_time(up[1m]) >= 14");
+        world.prometheus().wait_for("count_over_time(up[1m]) >= 11");
         Self { world, proxy }
     }
 
@@ -163,7 +164,7 @@ fn free_address() -> String {
 
 #[test]
 fn all_is_well() {
-    let site = Site::start("service\nprometheus");
+    let site = Site::start(Flaws::default());
     std::thread::scope(|scope| {
         scope.spawn(|| {
             site.run("staging.yaml", STAGING, &[]).is_well(4, &["the-cpu-is-hardly-used"]);
@@ -199,7 +200,6 @@ fn all_is_well() {
 
 #[test]
 fn what_is_broken_is_red_and_says_why() {
-    let site = Site::start("service\nprometheus");
     let flaws = Flaws {
         errors: true,
         error_lines: true,
@@ -209,8 +209,7 @@ fn what_is_broken_is_red_and_says_why() {
         slow: true,
         ..Flaws::default()
     };
-    site.world.service().set_flaws(flaws);
-    std::thread::sleep(Duration::from_secs(6));
+    let site = Site::start(flaws);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let inputs = [STAGING, &["max_memory=49MiB", "max_p99=300ms"]].concat();
@@ -260,7 +259,7 @@ fn what_is_broken_is_red_and_says_why() {
 
 #[test]
 fn a_promotion_that_breaks_production_is_rolled_back() {
-    let site = Site::start("service\nprometheus");
+    let site = Site::start(Flaws::default());
     let env = TestEnv::new();
     let deployed = env.path("deployed");
     let done = std::sync::atomic::AtomicBool::new(false);
@@ -284,7 +283,7 @@ fn a_promotion_that_breaks_production_is_rolled_back() {
 
 #[test]
 fn without_consent_nothing_is_promoted() {
-    let site = Site::start("service\nprometheus");
+    let site = Site::start(Flaws::default());
     let canary = format!("canary_url={}", site.proxy.url);
     let inputs = [PROMOTION, &[&canary, "deploy_command=touch deployed"]].concat();
     let run = site.run("promotion.yaml", &inputs, &[]);
