@@ -120,7 +120,5 @@ fn try_out(path: &Path) -> Result<()> {
     if path.is_dir() {
         anyhow::bail!("cannot write {}: it is a folder", path.display());
     }
-    let probe = carry::beside(path);
-    std::fs::File::create(&probe).map_err(problem)?;
-    std::fs::remove_file(&probe).map_err(problem)
+    carry::try_out(path).map_err(problem)
 }
