@@ -154,6 +154,8 @@ pub enum Skip {
     Condition,
     /// What it needs did not pass, or a barrier above it did not.
     Blocked,
+    /// What it needs, or a barrier above it, waits for a person.
+    Waiting,
     /// `--only` or `--skip` left it out.
     NotSelected,
     /// `--read-only` refuses it.

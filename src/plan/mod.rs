@@ -221,6 +221,9 @@ pub(crate) struct Builder<'c, 'r, 'd> {
     pub places: Vec<Places>,
     pub step_ids: HashMap<StepId, Span>,
     section_ids: HashMap<SectionId, Span>,
+    /// What the section that is being read gives to its steps.
+    pub section_tags: Vec<String>,
+    pub section_priority: Option<String>,
     /// Every captured name of the checklist: what steps may refer to.
     pub captures: HashSet<String>,
     pub used_inputs: HashSet<String>,
@@ -244,6 +247,8 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
             places: Vec::new(),
             step_ids: HashMap::new(),
             section_ids: HashMap::new(),
+            section_tags: Vec::new(),
+            section_priority: None,
             captures,
             used_inputs: HashSet::new(),
         }
@@ -256,6 +261,8 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
         let when = node.get("when").and_then(|n| self.reading.expression(n));
         let needs = needs_of(node);
         let captured = self.settle_references(None);
+        self.section_tags = texts(node.get("tags"));
+        self.section_priority = node.get("priority").and_then(Node::text).map(str::to_owned);
         for step in &section.steps {
             self.step(step, &outline, selection);
         }

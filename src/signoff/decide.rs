@@ -123,9 +123,12 @@ fn weigh<'a>(step: &'a StepRecord, waiver: Option<&'a Waiver>) -> Weighed<'a> {
     // A skip without a reason is not known to be harmless.
     let blocked = outcome == Outcome::Skipped
         && match skip {
-            Some(Skip::Condition | Skip::NotSelected) => false,
+            Some(Skip::Condition | Skip::NotSelected | Skip::Waiting) => false,
             Some(Skip::Blocked | Skip::Refused | Skip::NotReached) | None => true,
         };
+    // What was not run because a person has not answered yet is as open as the question.
+    let waiting = outcome == Outcome::Skipped && skip == Some(Skip::Waiting);
+    let outcome = if waiting { Outcome::Pending } else { outcome };
     let waived = outcome == Outcome::Fail && waiver.is_some();
     Weighed { step, counted: Counted { weight: step.outline.weight, outcome, blocked, waived }, waiver }
 }
@@ -237,7 +240,8 @@ mod tests {
     use crate::record::{Head, SectionRecord};
 
     const WEIGHTS: [Weight; 3] = [Weight::Required, Weight::Optional, Weight::Trial];
-    const SKIPS: [Skip; 5] = [Skip::Condition, Skip::Blocked, Skip::NotSelected, Skip::Refused, Skip::NotReached];
+    const SKIPS: [Skip; 6] =
+        [Skip::Condition, Skip::Blocked, Skip::Waiting, Skip::NotSelected, Skip::Refused, Skip::NotReached];
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_790_000_000, 0).unwrap()
@@ -333,6 +337,7 @@ mod tests {
             (Weight::Required, Error | Inconclusive) => Decision::Undecided,
             (Weight::Required, Skipped) => match skip {
                 Some(Skip::Condition | Skip::NotSelected) => Decision::Go,
+                Some(Skip::Waiting) => Decision::Held,
                 _ => Decision::Undecided,
             },
             (Weight::Required, Pending) => Decision::Held,
