@@ -228,6 +228,9 @@ pub(crate) struct Builder<'c, 'r, 'd> {
     section_ids: HashMap<SectionId, Span>,
     /// The ids under `needs` of each section.
     section_needs: Vec<Vec<(String, Span)>>,
+    /// What the section that is being read gives to its steps.
+    pub section_tags: Vec<String>,
+    pub section_priority: Option<String>,
     /// Every captured name of the checklist: what steps may refer to.
     pub captures: HashSet<String>,
     pub used_inputs: HashSet<String>,
@@ -256,6 +259,8 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
             step_ids: HashMap::new(),
             section_ids: HashMap::new(),
             section_needs: Vec::new(),
+            section_tags: Vec::new(),
+            section_priority: None,
             captures,
             used_inputs: HashSet::new(),
             declared: checklist.inputs.iter().map(|input| input.name.as_str()).collect(),
@@ -270,6 +275,8 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
         let when = node.get("when").and_then(|n| self.reading.expression(n));
         let needs = needs_of(node);
         let captured = self.settle_references(None);
+        self.section_tags = texts(node.get("tags"));
+        self.section_priority = node.get("priority").and_then(Node::text).map(str::to_owned);
         for step in &section.steps {
             self.step(step, &outline, selection);
         }
