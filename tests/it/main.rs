@@ -2,7 +2,9 @@
 
 mod cases;
 mod demo;
+mod engine;
 mod live;
+mod masking;
 mod probe_exec;
 mod probe_file;
 mod probe_http;
@@ -10,8 +12,10 @@ mod probe_log;
 mod probe_promql;
 mod probe_tcp;
 mod record;
+mod reliability;
 mod report;
 mod secrets;
+mod signals;
 mod store;
 mod support;
 mod tidy;
