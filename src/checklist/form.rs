@@ -145,7 +145,11 @@ const STEP_KEYS: &[Field] = &[
         "What no data means: inconclusive (the default), fail, warn, pass, or wait until there is some.",
     ),
     field("eventually", EVENTUALLY, "Passes as soon as it holds, within a time."),
-    field("consistently", Shape::Object(&CONSISTENTLY), "Must hold throughout a time."),
+    field(
+        "consistently",
+        Shape::Either(&[Shape::Object(&CONSISTENTLY), Shape::Duration]),
+        "Must hold throughout a time.",
+    ),
     field("retry", RETRY, "Further attempts after errors of looking; a pass after one is marked flaky."),
     field("timeout", Shape::Duration, "How long one look may take."),
     field("source", Shape::Text, "The source to ask, by its name under `sources`."),

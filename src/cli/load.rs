@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use crate::checklist::inputs::{Given, Inputs};
 use crate::checklist::{self, Checklist, inputs};
 use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span, render};
+use crate::model::outline::Part;
 use crate::plan::{self, Plan, Selection};
 use crate::run::Redactor;
 use crate::sys::env::Env;
@@ -80,11 +81,21 @@ fn load_from(mut sources: SourceMap, file: FileId, mut diagnostics: Diagnostics,
         plan = plan::build(checklist, filled, &selection, Arc::clone(&sources), &mut diagnostics);
     }
     diagnostics.sort();
-    if let Some(plan) = plan.as_ref().filter(|p| !selection.is_everything() && p.steps.iter().all(|s| !s.selected)) {
-        let ids: Vec<_> = plan.steps.iter().take(12).map(|s| s.outline.id.as_str()).collect();
-        anyhow::bail!("--only and --skip leave no step to run; the steps are {}", ids.join(", "));
+    if let Some(plan) = plan.as_ref().filter(|_| !selection.is_everything()) {
+        refuse_nothing(plan)?;
     }
     Ok(Loaded { sources, diagnostics, plan, redactor })
+}
+
+/// Refuses a selection that leaves no step of the checklist proper: it could never be a go.
+fn refuse_nothing(plan: &Plan) -> Result<()> {
+    let sections = plan.sections.iter().filter(|s| s.outline.part == Part::Section);
+    let steps: Vec<_> = sections.flat_map(|s| &plan.steps[s.steps.clone()]).collect();
+    if steps.iter().all(|step| !step.selected) {
+        let ids: Vec<_> = steps.iter().take(12).map(|s| s.outline.id.as_str()).collect();
+        anyhow::bail!("--only and --skip leave no step to run; the steps are {}", ids.join(", "));
+    }
+    Ok(())
 }
 
 fn fill(checklist: &Checklist, given: &Given, ask: &Ask<'_>, diagnostics: &mut Diagnostics) -> Inputs {

@@ -258,11 +258,6 @@ pub const CODES: &[Code] = &[
         "the probe needs a source",
         "A `promql` step asks a Prometheus: declare `sources: { prometheus: { url: … } }`.",
     ),
-    code(
-        "looks-flaky",
-        "this may pass or fail by chance",
-        "The check is valid, but its outcome may depend on the moment. The message says why and what is steadier.",
-    ),
 ];
 
 #[cfg(test)]

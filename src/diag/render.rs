@@ -1,6 +1,6 @@
 //! Messages for people: the line, a caret under the place, and the help, in the look of rustc.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::{Diagnostic, Diagnostics, Severity, SourceMap};
 
@@ -24,6 +24,10 @@ fn render_one(diagnostic: &Diagnostic, sources: &SourceMap, renderer: &Renderer)
     let mut files: Vec<_> = diagnostic.labels.iter().map(|l| l.span.file).collect();
     files.dedup();
     for file in files {
+        if sources.text(file).is_empty() {
+            group = group.element(Origin::path(sources.name(file).as_ref()));
+            continue;
+        }
         let mut snippet = Snippet::source(sources.text(file).as_ref()).path(sources.name(file).as_ref());
         for (i, label) in diagnostic.labels.iter().enumerate().filter(|(_, l)| l.span.file == file) {
             let kind = if i == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };

@@ -110,7 +110,7 @@ fn read_consistently(node: &Node, default_every: Option<Duration>, reading: &mut
     let count = |key: &str| node.get(key).and_then(Node::number).map(|n| n as u32);
     let every = reading.duration_at(node, "every");
     let tolerate = reading.duration_at(node, "tolerate");
-    let span = reading.duration_at(node, "for")?;
+    let span = if node.map().is_some() { reading.duration_at(node, "for") } else { reading.duration(node) }?;
     let every = every
         .or(default_every)
         .unwrap_or_else(|| (span / 60).clamp(Duration::from_millis(200), Duration::from_secs(60)));
@@ -138,12 +138,17 @@ fn misfit(window: &Window) -> Option<String> {
         Window::Consistently { span, tolerate: Some(tolerate), .. } if tolerate >= span => {
             Some(format!("`tolerate` ({}) is as long as `for` ({}), so nothing could fail", time(tolerate), time(span)))
         }
-        Window::Consistently { span, every, min_samples: Some(least), .. } => {
+        Window::Consistently { span, every, failures, min_samples, .. } => {
             let looks = (span.as_secs_f64() / every.as_secs_f64()).floor() + 1.0;
-            (f64::from(least) > looks).then(|| {
-                format!("`min_samples` is {least}, but looking every {} for {} gives {looks}", time(every), time(span))
-            })
+            let gives = format!("but looking every {} for {} gives {looks}", time(every), time(span));
+            let allowed = failures.filter(|allowed| f64::from(*allowed) >= looks);
+            let needed = min_samples.filter(|least| f64::from(*least) > looks);
+            match (allowed, needed) {
+                (Some(allowed), _) => Some(format!("`failures` is {allowed}, {gives}, so nothing could fail")),
+                (None, Some(least)) => Some(format!("`min_samples` is {least}, {gives}")),
+                (None, None) => None,
+            }
         }
-        Window::Eventually { .. } | Window::Consistently { .. } => None,
+        Window::Eventually { .. } => None,
     }
 }

@@ -13,7 +13,7 @@ use crate::event::{EventKind, Skip, StepResult};
 use crate::judge::gate::{Counted, Rules, gate};
 use crate::model::outline::{Part, Weight};
 use crate::model::{Decision, Outcome};
-use crate::plan::{Need, Plan, PlanSection, PlanStep};
+use crate::plan::{Need, Plan, PlanSection};
 use crate::sys::World;
 use crate::template::Scope;
 
@@ -103,20 +103,28 @@ impl Dispatcher {
         for (position, section) in plan.sections.iter().enumerate().filter(|(_, s)| s.outline.part == Part::Section) {
             self.section(position, section).await;
         }
+        self.settle_record().await;
         let (decision, reasons) = self.decide();
         self.emitter.emit(EventKind::Decided { decision, reasons: reasons.clone() });
+        self.settle_record().await;
+        // Nothing acts on a decision that is not on disk.
+        let (decision, reasons) = if self.interrupted.is_some() { self.decide() } else { (decision, reasons) };
         for section in plan.sections.iter().filter(|s| s.outline.part != Part::Section) {
             self.actions(section, decision).await;
         }
         let took = self.shop.world.clock.elapsed() - begin;
         self.emitter.emit(EventKind::RunFinished { took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX) });
-        self.emitter.flush().await;
-        // A store that fails at the very end has not kept the end: what was shown is not what was recorded.
-        if let (Some(fault), None) = (self.emitter.fault(), &self.interrupted) {
-            self.interrupted = Some(fault);
-        }
+        self.settle_record().await;
         let (decision, reasons) = if self.interrupted.is_some() { self.decide() } else { (decision, reasons) };
         Ended { decision, reasons, interrupted: self.interrupted.clone() }
+    }
+
+    /// Waits until everything so far is on disk. A store that fails has not kept what the decision stands on.
+    async fn settle_record(&mut self) {
+        self.emitter.flush().await;
+        if let Some(fault) = self.emitter.fault() {
+            self.interrupt(format!("the store failed: {fault}"));
+        }
     }
 
     fn announce_plan(&mut self) {
@@ -242,7 +250,7 @@ impl Dispatcher {
                     order.done(step);
                     self.emitter.keep_pace().await;
                 }
-                _ = tick.tick() => self.show_time(),
+                _ = tick.tick() => self.show_time(&crew),
             }
             if let Some(fault) = self.emitter.fault().filter(|_| stoppable) {
                 self.interrupt(format!("the store failed: {fault}"));
@@ -358,11 +366,11 @@ impl Dispatcher {
     }
 
     /// Says what has been running for a while, and lets displays move on.
-    fn show_time(&mut self) {
+    fn show_time(&mut self, crew: &Crew) {
         let now = self.shop.world.clock.elapsed();
-        let slow =
-            |state: &State| matches!(state, State::Running { since, announced: false } if now - *since >= ANNOUNCE);
-        let steps: Vec<usize> = (0..self.states.len()).filter(|&step| slow(&self.states[step])).collect();
+        let slow = |&step: &usize| matches!(self.states[step], State::Running { since, announced: false } if now - since >= ANNOUNCE);
+        let mut steps: Vec<usize> = crew.steps.values().copied().filter(slow).collect();
+        steps.sort_unstable();
         for step in steps {
             self.announce(step, self.plan.steps[step].probe.describe(), None);
         }
@@ -431,27 +439,22 @@ impl Dispatcher {
     }
 
     fn decide(&self) -> (Decision, Vec<String>) {
-        let counted =
-            self.plan.steps.iter().zip(&self.states).filter(|(step, _)| self.counts(step)).map(|(step, state)| {
-                let (outcome, skip) = match state {
-                    State::Done(outcome, skip) => (*outcome, *skip),
-                    State::Idle | State::Running { .. } => (Outcome::Inconclusive, None),
-                };
-                let blocked = matches!(skip, Some(Skip::Blocked | Skip::Refused | Skip::NotReached));
-                Counted { weight: step.outline.weight, outcome, blocked, waived: false }
-            });
+        // Actions do not count.
+        let sections = self.plan.sections.iter().filter(|s| s.outline.part == Part::Section);
+        let counted = sections.flat_map(|s| s.steps.clone()).map(|step| {
+            let (outcome, skip) = match self.states[step] {
+                State::Done(outcome, skip) => (outcome, skip),
+                State::Idle | State::Running { .. } => (Outcome::Inconclusive, None),
+            };
+            let blocked = skip.is_some_and(Skip::blocks);
+            Counted { weight: self.plan.steps[step].outline.weight, outcome, blocked, waived: false }
+        });
         let rules = Rules {
             interrupted: self.interrupted.is_some(),
             strict: self.strict,
             unsigned: !self.plan.roles.is_empty(),
         };
         (gate(counted, rules), self.interrupted.iter().map(|cause| format!("interrupted: {cause}")).collect())
-    }
-
-    /// Tells whether a step counts for the decision: actions do not.
-    fn counts(&self, step: &PlanStep) -> bool {
-        let id = &step.outline.section;
-        self.plan.sections.iter().any(|s| s.outline.part == Part::Section && s.outline.id == *id)
     }
 }
 

@@ -11,6 +11,7 @@ mod probe_http;
 mod probe_log;
 mod probe_promql;
 mod probe_tcp;
+mod readme;
 mod record;
 mod reliability;
 mod report;
