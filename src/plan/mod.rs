@@ -188,7 +188,7 @@ pub fn build(
     }
     let Builder { sections, mut steps, places, used_inputs, sources, .. } = builder;
     order::settle(&sections, &mut steps, &places, reading.diagnostics);
-    select::pull_in(&mut steps);
+    select::pull_in(&sections, &mut steps);
     for input in checklist.inputs.iter().filter(|input| !used_inputs.contains(&input.name)) {
         let message = format!("input {:?} is declared and never used", input.name);
         reading.say(Diagnostic::error("unused-input", input.span, message).help("use it, or remove it"));

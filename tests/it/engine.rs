@@ -13,7 +13,7 @@ use crate::support::env::TestEnv;
 use crate::support::rogue::{Rogue, write};
 
 fn checklist(sections: &str) -> String {
-    format!("holdpoint: 1\nname: Engine\nsections:\n{sections}")
+    format!("holdpoint: 1\nname: Engine\ndefaults: {{ timeout: 3h }}\nsections:\n{sections}")
 }
 
 /// A section of so many steps, `PREFIX-1` and so on.
@@ -251,6 +251,11 @@ fn captured_values_order_steps_and_only_pulls_in_what_is_needed() {
     }
     let played = Stage::new(&yaml, &[]).play("gives", |_| Scene::Exit(1.0, 0)).run();
     assert_eq!(outcome(&played, "uses"), BLOCKED);
+
+    let yaml = checklist(&(section("One", "", "a", 2) + &section("Two", "    needs: one\n", "b", 2)));
+    let played = Stage::new(&yaml, &["b-2"]).run();
+    let ran: Vec<bool> = ["a-1", "a-2", "b-1", "b-2"].map(|id| !played.looks(id).is_empty()).into();
+    assert_eq!((ran, played.ended.decision), (vec![true, true, false, true], Decision::Go));
 }
 
 #[test]
