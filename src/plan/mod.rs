@@ -191,7 +191,7 @@ pub fn build(
     let ids = order::Ids::new(&sections, &steps, step_ids.keys());
     order::settle_sections(&mut sections, &section_needs, &ids, reading.diagnostics);
     order::settle(&sections, &mut steps, &places, &ids, reading.diagnostics);
-    select::pull_in(&mut steps);
+    select::pull_in(&sections, &mut steps);
     for input in checklist.inputs.iter().filter(|input| !used_inputs.contains(&input.name)) {
         let message = format!("input {:?} is declared and never used", input.name);
         reading.say(Diagnostic::error("unused-input", input.span, message).help("use it, or remove it"));
