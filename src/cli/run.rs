@@ -109,7 +109,9 @@ pub(crate) async fn carry_out(plan: Plan, wanted: &Wanted, job: &Job<'_>) -> Res
         allow_changes: job.allow_changes,
         read_only: job.how.read_only,
     };
-    crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, job.stop.clone()).await;
+    let running = crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, job.stop.clone());
+    // As a task of its own it runs beside its workers: between threads, every step would cost two switches.
+    tokio::spawn(running).await?;
     let end = tokio::task::spawn_blocking(move || thread.join()).await?;
     let end = end.map_err(|_| anyhow::anyhow!("the thread that keeps the record broke down"))?;
     conclude(&run, &kept, end, wanted, job)
