@@ -79,7 +79,7 @@ pub struct PlanStep {
     /// Its kind.
     pub kind: &'static ProbeKind,
     /// Expectations that use captured values, compiled when these are known.
-    pub deferred: Option<Deferred>,
+    pub deferred: Option<Box<Deferred>>,
     /// When it looks.
     pub window: Window,
     /// Further attempts after errors of looking.
@@ -246,6 +246,7 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
         let defaults = defaults(checklist.node.get("defaults"), reading);
         let names = checklist.sections.iter().flat_map(|s| &s.steps).filter_map(|s| s.get("capture")?.map()).flatten();
         let captures = names.filter_map(|(key, _)| key.text().map(str::to_owned)).collect();
+        let count = checklist.sections.iter().map(|section| section.steps.len()).sum();
         Self {
             checklist,
             inputs: inputs.values.clone(),
@@ -253,10 +254,10 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
             secrets: inputs.secrets.clone(),
             defaults,
             sources,
-            sections: Vec::new(),
-            steps: Vec::new(),
-            places: Vec::new(),
-            step_ids: HashMap::new(),
+            sections: Vec::with_capacity(checklist.sections.len()),
+            steps: Vec::with_capacity(count),
+            places: Vec::with_capacity(count),
+            step_ids: HashMap::with_capacity(count),
             section_ids: HashMap::new(),
             section_needs: Vec::new(),
             section_tags: Vec::new(),
