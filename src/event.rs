@@ -164,6 +164,16 @@ pub enum Skip {
     NotReached,
 }
 
+impl Skip {
+    /// Tells whether something that should have been looked at was not: nobody wished it so.
+    pub fn blocks(self) -> bool {
+        match self {
+            Skip::Condition | Skip::NotSelected | Skip::Waiting => false,
+            Skip::Blocked | Skip::Refused | Skip::NotReached => true,
+        }
+    }
+}
+
 /// What a person answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {

@@ -332,7 +332,7 @@ fn escape_shell(out: &mut String, value: &str) {
 }
 
 /// Which quotes a PromQL query is in at its end.
-fn promql_quotes(query: &str) -> Option<char> {
+pub(crate) fn promql_quotes(query: &str) -> Option<char> {
     let mut open = None;
     let mut chars = query.chars();
     while let Some(c) = chars.next() {

@@ -48,8 +48,18 @@ pub(super) fn main(args: &RunArgs) -> Result<u8> {
             world: world.clone(),
             signals: signals.clone(),
         };
-        worst = worse(worst, runtime.block_on(carry_out(plan, &wanted, &job))?.decision);
+        let decision = match runtime.block_on(carry_out(plan, &wanted, &job)) {
+            Ok(outcome) => outcome.decision,
+            Err(error) => {
+                // The other checklists are still run; what cannot be told is never a go.
+                stdio::say(&format!("error: {error:#}"));
+                Decision::Undecided
+            }
+        };
+        worst = worse(worst, decision);
     }
+    // A read that hangs in the kernel does not keep the program from leaving.
+    runtime.shutdown_background();
     Ok(worst.exit_status())
 }
 
@@ -164,11 +174,6 @@ fn conclude(run: &RunId, kept: &Handle, end: JournalEnd, wanted: &Wanted, job: &
     if !wanted.write(&view, &export) && decision == Decision::Go {
         // A report that was asked for and is not there must not go unnoticed behind a green light.
         decision = Decision::Undecided;
-    }
-    if job.how.format == Show::Text {
-        for path in wanted.paths() {
-            stdio::say(&format!("wrote {}", path.display()));
-        }
     }
     Ok(Outcome { decision })
 }

@@ -1,5 +1,7 @@
 //! What was asked for: `--only` and `--skip`.
 
+use std::collections::HashSet;
+
 use globset::{Glob, GlobMatcher};
 
 use crate::model::outline::{SectionOutline, StepOutline};
@@ -48,12 +50,15 @@ impl Selection {
 
 /// Pulls in what selected steps need: a step chosen by `--only` brings along what it waits for.
 pub(super) fn pull_in(steps: &mut [PlanStep]) {
+    let mut pulled = HashSet::new();
     for step in (0..steps.len()).rev() {
         if !steps[step].selected {
             continue;
         }
-        let needed = steps[step].needs.iter().flat_map(|need| need.steps.clone());
-        let needed: Vec<usize> = needed.chain(steps[step].uses.iter().map(|(_, producer)| *producer)).collect();
+        let needed =
+            steps[step].needs.iter().map(|need| need.steps.clone()).filter(|range| pulled.insert(range.clone()));
+        let needed: Vec<usize> =
+            needed.flatten().chain(steps[step].uses.iter().map(|(_, producer)| *producer)).collect();
         for other in needed {
             steps[other].selected |= !steps[other].skipped;
         }

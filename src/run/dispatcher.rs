@@ -103,20 +103,28 @@ impl Dispatcher {
         for (position, section) in plan.sections.iter().enumerate().filter(|(_, s)| s.outline.part == Part::Section) {
             self.section(position, section).await;
         }
+        self.settle_record().await;
         let (decision, reasons) = self.decide();
         self.emitter.emit(EventKind::Decided { decision, reasons: reasons.clone() });
+        self.settle_record().await;
+        // Nothing acts on a decision that is not on disk.
+        let (decision, reasons) = if self.interrupted.is_some() { self.decide() } else { (decision, reasons) };
         for section in plan.sections.iter().filter(|s| s.outline.part != Part::Section) {
             self.actions(section, decision).await;
         }
         let took = self.shop.world.clock.elapsed() - begin;
         self.emitter.emit(EventKind::RunFinished { took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX) });
-        self.emitter.flush().await;
-        // A store that fails at the very end has not kept the end: what was shown is not what was recorded.
-        if let (Some(fault), None) = (self.emitter.fault(), &self.interrupted) {
-            self.interrupted = Some(fault);
-        }
+        self.settle_record().await;
         let (decision, reasons) = if self.interrupted.is_some() { self.decide() } else { (decision, reasons) };
         Ended { decision, reasons, interrupted: self.interrupted.clone() }
+    }
+
+    /// Waits until everything so far is on disk. A store that fails has not kept what the decision stands on.
+    async fn settle_record(&mut self) {
+        self.emitter.flush().await;
+        if let Some(fault) = self.emitter.fault() {
+            self.interrupt(format!("the store failed: {fault}"));
+        }
     }
 
     fn announce_plan(&mut self) {
@@ -464,7 +472,7 @@ impl Dispatcher {
                 State::Done(outcome, skip) => (outcome, skip),
                 State::Idle | State::Running { .. } => (Outcome::Inconclusive, None),
             };
-            let blocked = matches!(skip, Some(Skip::Blocked | Skip::Refused | Skip::NotReached));
+            let blocked = skip.is_some_and(Skip::blocks);
             let outcome = if skip == Some(Skip::Waiting) { Outcome::Pending } else { outcome };
             Counted { weight: self.plan.steps[step].outline.weight, outcome, blocked, waived: false }
         });
