@@ -162,6 +162,16 @@ pub enum Skip {
     NotReached,
 }
 
+impl Skip {
+    /// Tells whether something that should have been looked at was not: nobody wished it so.
+    pub fn blocks(self) -> bool {
+        match self {
+            Skip::Condition | Skip::NotSelected => false,
+            Skip::Blocked | Skip::Refused | Skip::NotReached => true,
+        }
+    }
+}
+
 /// What a person answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {

@@ -29,6 +29,11 @@ type Result<T> = anyhow::Result<T>;
 
 /// Runs the program: arguments in, exit status out.
 pub fn main() -> ExitCode {
+    // What a panic says may hold a secret: its place is enough to report it.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        stdio::say(&format!("error: holdpoint broke down at {place}; please report it"));
+    }));
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {

@@ -1,10 +1,9 @@
 //! One value against one matcher.
 
-use regex::Regex;
 use semver::{Version, VersionReq};
 use serde_json::Value as Json;
 
-use super::{compare, equal};
+use super::{compare, equal, pattern};
 use crate::model::{Literal, Matcher, Value};
 
 /// Whether a matcher holds of a value.
@@ -132,9 +131,9 @@ pub(crate) fn judge(seen: Seen<'_>, matcher: &Matcher) -> Judged {
         Matcher::Contains(literal) => contains(seen, literal),
         Matcher::StartsWith(start) => text(seen, |t| Judged::of(t.starts_with(start.as_str()))),
         Matcher::EndsWith(end) => text(seen, |t| Judged::of(t.ends_with(end.as_str()))),
-        Matcher::Matches(pattern) => text(seen, |t| match Regex::new(pattern) {
-            Ok(regex) => Judged::of(regex.is_match(t)),
-            Err(_) => Judged::unknown("the pattern is not valid"),
+        Matcher::Matches(pattern) => text(seen, |t| match pattern::is_match(pattern, t) {
+            Some(found) => Judged::of(found),
+            None => Judged::unknown("the pattern is not valid"),
         }),
         Matcher::Semver(requirement) => text(seen, |t| semver(t, requirement)),
         Matcher::Length(inner) => match seen.length() {

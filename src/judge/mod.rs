@@ -2,14 +2,15 @@
 //! expectation give the same verdict, today and years later from the record alone.
 //!
 //! Read in this order: [`look`] judges one look; `matching` holds one value against one matcher, with `compare` for
-//! numbers, `equal` for literals, `series` for vectors and `that` for expressions; [`words`] says limits and values;
-//! [`window`] judges a row of looks; [`gate`] turns outcomes into a decision.
+//! numbers, `equal` for literals, `pattern` for regular expressions, `series` for vectors and `that` for expressions;
+//! [`words`] says limits and values; [`window`] judges a row of looks; [`gate`] turns outcomes into a decision.
 
 mod compare;
 mod equal;
 pub mod gate;
 pub mod look;
 mod matching;
+mod pattern;
 mod series;
 mod that;
 pub mod window;

@@ -179,7 +179,7 @@ pub fn build(
 ) -> Option<Plan> {
     let known = Scope::new(Map::from_iter([("inputs".to_owned(), Value::Object(inputs.values.clone()))]));
     let mut reading = Reading::new(&texts, diagnostics, &known);
-    let mut builder = Builder::new(&checklist, inputs.values.clone(), &mut reading);
+    let mut builder = Builder::new(&checklist, &inputs, &mut reading);
     let head = head(&checklist, builder.reading);
     let roles = roles(&checklist.node);
     let appendix = appendix(&checklist.node, builder.reading);
@@ -218,6 +218,7 @@ pub(crate) struct Builder<'c, 'r, 'd> {
     pub checklist: &'c Checklist,
     pub inputs: Map<String, Value>,
     pub reading: &'r mut Reading<'d>,
+    secrets: Vec<Secret>,
     pub defaults: Defaults,
     pub sources: Sources,
     pub sections: Vec<PlanSection>,
@@ -237,15 +238,16 @@ pub(crate) struct Builder<'c, 'r, 'd> {
 }
 
 impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
-    fn new(checklist: &'c Checklist, inputs: Map<String, Value>, reading: &'r mut Reading<'d>) -> Self {
+    fn new(checklist: &'c Checklist, inputs: &Inputs, reading: &'r mut Reading<'d>) -> Self {
         let sources = checklist.node.get("sources").map(|node| Sources::compile(reading, node)).unwrap_or_default();
         let defaults = defaults(checklist.node.get("defaults"), reading);
         let names = checklist.sections.iter().flat_map(|s| &s.steps).filter_map(|s| s.get("capture")?.map()).flatten();
         let captures = names.filter_map(|(key, _)| key.text().map(str::to_owned)).collect();
         Self {
             checklist,
-            inputs,
+            inputs: inputs.values.clone(),
             reading,
+            secrets: inputs.secrets.clone(),
             defaults,
             sources,
             sections: Vec::new(),
@@ -323,9 +325,10 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
     /// Returns the id that is given, or the one that the name gives.
     pub(crate) fn id_of(&mut self, node: &Node, name: &str) -> String {
         let Some((text, given)) = node.get("id").and_then(|n| Some((n.text()?, n))) else {
-            let id = id::kebab(name);
+            let shown = self.without_secrets(name);
+            let id = id::kebab(&shown);
             if id.is_empty() && !name.is_empty() {
-                let message = format!("the name {name:?} holds nothing to make an id of");
+                let message = format!("the name {shown:?} holds nothing to make an id of");
                 let diagnostic = Diagnostic::error("bad-id", crate::checklist::name_place(node), message);
                 self.reading.say(diagnostic.help("use letters or digits, or give an `id`"));
             }
@@ -336,6 +339,12 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
             self.reading.say(Diagnostic::error("bad-id", given.span, message));
         }
         text.to_owned()
+    }
+
+    /// Leaves out every secret: an id is shown in other letters than the name, where nobody would find it to mask it.
+    fn without_secrets(&self, name: &str) -> String {
+        let secrets = self.secrets.iter().map(|secret| secret.reveal().trim()).filter(|secret| !secret.is_empty());
+        secrets.fold(name.to_owned(), |name, secret| name.replace(secret, " "))
     }
 
     pub(crate) fn say_duplicate(&mut self, what: &str, id: &str, place: Span, first: Span) {

@@ -142,13 +142,19 @@ fn misfit(window: &Window) -> Option<(&'static str, String)> {
             let (tolerate, span) = (time(tolerate), time(span));
             Some(("tolerate", format!("`tolerate` ({tolerate}) is as long as `for` ({span}), so nothing could fail")))
         }
-        Window::Consistently { span, every, min_samples: Some(least), .. } => {
+        Window::Consistently { span, every, failures, min_samples, .. } => {
             let looks = (span.as_secs_f64() / every.as_secs_f64()).floor() + 1.0;
-            let (every, span) = (time(every), time(span));
-            (f64::from(least) > looks).then(|| {
-                ("min_samples", format!("`min_samples` is {least}, but looking every {every} for {span} gives {looks}"))
-            })
+            let gives = format!("but looking every {} for {} gives {looks}", time(every), time(span));
+            let allowed = failures.filter(|allowed| f64::from(*allowed) >= looks);
+            let needed = min_samples.filter(|least| f64::from(*least) > looks);
+            match (allowed, needed) {
+                (Some(allowed), _) => {
+                    Some(("failures", format!("`failures` is {allowed}, {gives}, so nothing could fail")))
+                }
+                (None, Some(least)) => Some(("min_samples", format!("`min_samples` is {least}, {gives}"))),
+                (None, None) => None,
+            }
         }
-        Window::Eventually { .. } | Window::Consistently { .. } => None,
+        Window::Eventually { .. } => None,
     }
 }

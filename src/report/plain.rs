@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 /// Makes text fit for one line: line ends and tabs become spaces, control characters become visible.
 pub fn line(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        return Cow::Borrowed(text);
+    }
     match text.chars().any(|c| is_unsafe(c) || matches!(c, '\n' | '\t')) {
         false => Cow::Borrowed(text),
         true => Cow::Owned(text.trim_end().replace("\r\n", "\n").chars().map(on_one_line).collect()),
@@ -12,6 +15,9 @@ pub fn line(text: &str) -> Cow<'_, str> {
 
 /// Makes text fit for several lines: line feeds and tabs stay, other control characters become visible.
 pub fn lines(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        return Cow::Borrowed(text);
+    }
     match text.chars().any(is_unsafe) {
         false => Cow::Borrowed(text),
         true => Cow::Owned(text.replace("\r\n", "\n").chars().map(visible).collect()),
@@ -34,6 +40,11 @@ fn on_one_line(c: char) -> char {
         '\n' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
         c => visible(c),
     }
+}
+
+/// Tells quickly what is true of most text: that it is of printable ASCII alone.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, b' '..=b'~'))
 }
 
 /// Tells whether a character could steer a terminal, reorder what is read, or is forbidden in XML.

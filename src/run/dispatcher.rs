@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Map;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -12,7 +13,7 @@ use crate::event::{EventKind, Skip, StepResult};
 use crate::judge::gate::{Counted, Rules, gate};
 use crate::model::outline::{Part, Weight};
 use crate::model::{Decision, Outcome};
-use crate::plan::{Need, Plan, PlanSection, PlanStep};
+use crate::plan::{Need, Plan, PlanSection};
 use crate::sys::World;
 use crate::template::Scope;
 
@@ -45,7 +46,7 @@ pub async fn run(
         plan: Arc::clone(&plan),
         world: world.clone(),
         limits: Limits::new(options.per_host),
-        redactor: Redactor::new(plan.secrets()),
+        redactor: Arc::new(Redactor::new(plan.secrets())),
         started: world.clock.now(),
     });
     let (tell, told) = mpsc::unbounded_channel();
@@ -54,9 +55,9 @@ pub async fn run(
     let mut dispatcher = Dispatcher {
         states: vec![State::Idle; plan.steps.len()],
         plan,
-        shop,
         options,
-        emitter: Emitter::new(journal, world.clock.clone()),
+        emitter: Emitter::new(journal, Arc::clone(&shop.redactor), world.clock.clone()),
+        shop,
         stop,
         interrupted: None,
         barrier: None,
@@ -102,20 +103,28 @@ impl Dispatcher {
         for (position, section) in plan.sections.iter().enumerate().filter(|(_, s)| s.outline.part == Part::Section) {
             self.section(position, section).await;
         }
+        self.settle_record().await;
         let (decision, reasons) = self.decide();
         self.emitter.emit(EventKind::Decided { decision, reasons: reasons.clone() });
+        self.settle_record().await;
+        // Nothing acts on a decision that is not on disk.
+        let (decision, reasons) = if self.interrupted.is_some() { self.decide() } else { (decision, reasons) };
         for section in plan.sections.iter().filter(|s| s.outline.part != Part::Section) {
             self.actions(section, decision).await;
         }
         let took = self.shop.world.clock.elapsed() - begin;
         self.emitter.emit(EventKind::RunFinished { took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX) });
-        self.emitter.flush().await;
-        // A store that fails at the very end has not kept the end: what was shown is not what was recorded.
-        if let (Some(fault), None) = (self.emitter.fault(), &self.interrupted) {
-            self.interrupted = Some(fault);
-        }
+        self.settle_record().await;
         let (decision, reasons) = if self.interrupted.is_some() { self.decide() } else { (decision, reasons) };
         Ended { decision, reasons, interrupted: self.interrupted.clone() }
+    }
+
+    /// Waits until everything so far is on disk. A store that fails has not kept what the decision stands on.
+    async fn settle_record(&mut self) {
+        self.emitter.flush().await;
+        if let Some(fault) = self.emitter.fault() {
+            self.interrupt(format!("the store failed: {fault}"));
+        }
     }
 
     fn announce_plan(&mut self) {
@@ -134,12 +143,13 @@ impl Dispatcher {
             for step in section.steps.clone() {
                 self.skip(step, skip, reason.clone());
             }
-            return;
+        } else {
+            let id = section.outline.id.clone();
+            self.emitter.emit(EventKind::SectionStarted { section: id.clone() });
+            self.steps(section).await;
+            self.emitter.emit(EventKind::SectionFinished { section: id });
         }
-        let id = section.outline.id.clone();
-        self.emitter.emit(EventKind::SectionStarted { section: id.clone() });
-        self.steps(section).await;
-        self.emitter.emit(EventKind::SectionFinished { section: id });
+        // A barrier that is itself blocked has not passed either.
         if section.barrier && self.barrier.is_none() && !self.passed(section) {
             self.barrier = Some(position);
         }
@@ -217,10 +227,13 @@ impl Dispatcher {
         let stoppable = section.outline.part == Part::Section;
         let mut order = Order::new(section, &self.plan);
         let mut crew = Crew::default();
+        if let Some(cause) = self.cause_to_stop().filter(|_| stoppable) {
+            self.interrupt(cause);
+        }
         let mut tick = tokio::time::interval(ANNOUNCE);
         loop {
             self.begin_ready(section, &mut order, &mut crew).await;
-            if crew.tasks.is_empty() {
+            if crew.tasks.is_empty() || (stoppable && self.interrupted.is_some()) {
                 break;
             }
             tokio::select! {
@@ -230,13 +243,14 @@ impl Dispatcher {
                     break;
                 }
                 Some(tell) = self.told.recv() => self.hear(tell),
-                Some(done) = crew.next() => {
+                Some(ended) = crew.next() => {
+                    let done = ended.unwrap_or_else(|step| Done::broken(step, self.begun(step)));
                     let step = done.step;
                     self.settle(done);
                     order.done(step);
                     self.emitter.keep_pace().await;
                 }
-                _ = tick.tick() => self.show_time(),
+                _ = tick.tick() => self.show_time(&crew),
             }
             if let Some(fault) = self.emitter.fault().filter(|_| stoppable) {
                 self.interrupt(format!("the store failed: {fault}"));
@@ -252,7 +266,8 @@ impl Dispatcher {
 
     /// Begins what may begin, up to the number of jobs.
     async fn begin_ready(&mut self, section: &PlanSection, order: &mut Order, crew: &mut Crew) {
-        while crew.tasks.len() < self.options.jobs.max(1) {
+        let stoppable = section.outline.part == Part::Section;
+        while crew.tasks.len() < self.options.jobs.max(1) && !(stoppable && self.interrupted.is_some()) {
             let Some(step) = order.ready.pop_front() else { return };
             if let Some((outcome, skip, reason)) = self.refusal(step, section) {
                 self.finish(step, self.unrun(outcome, skip, reason));
@@ -264,9 +279,30 @@ impl Dispatcher {
                 // That a change was begun is on disk before it begins.
                 self.announce(step, self.plan.steps[step].probe.describe(), None);
                 self.emitter.flush().await;
+                if let Some(cause) = self.cause_to_stop().filter(|_| stoppable) {
+                    self.states[step] = State::Idle;
+                    self.interrupt(cause);
+                    return;
+                }
             }
             crew.begin(step, work(Arc::clone(&self.shop), step, Arc::clone(&self.scope), self.tell.clone()));
         }
+    }
+
+    /// Tells why nothing more may begin: somebody asked for the end, or what happens cannot be kept any more.
+    fn cause_to_stop(&self) -> Option<String> {
+        let asked = self.stop.borrow().clone();
+        asked.or_else(|| self.emitter.fault().map(|fault| format!("the store failed: {fault}")))
+    }
+
+    /// Returns when a step began.
+    fn begun(&self, step: usize) -> DateTime<Utc> {
+        let clock = &self.shop.world.clock;
+        let ago = match self.states[step] {
+            State::Running { since, .. } => clock.elapsed().saturating_sub(since),
+            State::Idle | State::Done(..) => Duration::ZERO,
+        };
+        clock.now() - TimeDelta::from_std(ago).unwrap_or_default()
     }
 
     /// Tells why a step may not run, with the outcome that this gives.
@@ -321,21 +357,20 @@ impl Dispatcher {
         }
     }
 
-    fn announce(&mut self, step: usize, doing: String, until: Option<chrono::DateTime<chrono::Utc>>) {
+    fn announce(&mut self, step: usize, doing: String, until: Option<DateTime<Utc>>) {
         if let State::Running { since, announced: false } = self.states[step] {
             self.states[step] = State::Running { since, announced: true };
-            let doing = self.shop.redactor.text(&doing).into_owned();
             let step = self.plan.steps[step].outline.id.clone();
             self.emitter.emit(EventKind::StepStarted { step, doing, until });
         }
     }
 
     /// Says what has been running for a while, and lets displays move on.
-    fn show_time(&mut self) {
+    fn show_time(&mut self, crew: &Crew) {
         let now = self.shop.world.clock.elapsed();
-        let slow =
-            |state: &State| matches!(state, State::Running { since, announced: false } if now - *since >= ANNOUNCE);
-        let steps: Vec<usize> = (0..self.states.len()).filter(|&step| slow(&self.states[step])).collect();
+        let slow = |&step: &usize| matches!(self.states[step], State::Running { since, announced: false } if now - since >= ANNOUNCE);
+        let mut steps: Vec<usize> = crew.steps.values().copied().filter(slow).collect();
+        steps.sort_unstable();
         for step in steps {
             self.announce(step, self.plan.steps[step].probe.describe(), None);
         }
@@ -404,27 +439,22 @@ impl Dispatcher {
     }
 
     fn decide(&self) -> (Decision, Vec<String>) {
-        let counted =
-            self.plan.steps.iter().zip(&self.states).filter(|(step, _)| self.counts(step)).map(|(step, state)| {
-                let (outcome, skip) = match state {
-                    State::Done(outcome, skip) => (*outcome, *skip),
-                    State::Idle | State::Running { .. } => (Outcome::Inconclusive, None),
-                };
-                let blocked = matches!(skip, Some(Skip::Blocked | Skip::Refused | Skip::NotReached));
-                Counted { weight: step.outline.weight, outcome, blocked, waived: false }
-            });
+        // Actions do not count.
+        let sections = self.plan.sections.iter().filter(|s| s.outline.part == Part::Section);
+        let counted = sections.flat_map(|s| s.steps.clone()).map(|step| {
+            let (outcome, skip) = match self.states[step] {
+                State::Done(outcome, skip) => (outcome, skip),
+                State::Idle | State::Running { .. } => (Outcome::Inconclusive, None),
+            };
+            let blocked = skip.is_some_and(Skip::blocks);
+            Counted { weight: self.plan.steps[step].outline.weight, outcome, blocked, waived: false }
+        });
         let rules = Rules {
             interrupted: self.interrupted.is_some(),
             strict: self.strict,
             unsigned: !self.plan.roles.is_empty(),
         };
         (gate(counted, rules), self.interrupted.iter().map(|cause| format!("interrupted: {cause}")).collect())
-    }
-
-    /// Tells whether a step counts for the decision: actions do not.
-    fn counts(&self, step: &PlanStep) -> bool {
-        let id = &step.outline.section;
-        self.plan.sections.iter().any(|s| s.outline.part == Part::Section && s.outline.id == *id)
     }
 }
 
@@ -450,17 +480,14 @@ impl Crew {
         self.steps.insert(handle.id(), step);
     }
 
-    /// Waits for the next one to end. A probe that breaks down ends its step, not the run.
-    async fn next(&mut self) -> Option<Done> {
+    /// Waits for the next one to end. A probe that breaks down ends its step, which is named then, and not the run.
+    async fn next(&mut self) -> Option<Result<Done, usize>> {
         match self.tasks.join_next_with_id().await? {
             Ok((id, done)) => {
                 self.steps.remove(&id);
-                Some(done)
+                Some(Ok(done))
             }
-            Err(error) => {
-                let step = self.steps.remove(&error.id())?;
-                Some(Done::broken(step))
-            }
+            Err(error) => self.steps.remove(&error.id()).map(Err),
         }
     }
 

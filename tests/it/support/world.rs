@@ -1,13 +1,25 @@
-//! The worlds that checklists are run in: the sample service, a real Prometheus that scrapes it.
+//! The worlds that checklists are run in: the sample service, a real Prometheus that scrapes it, an nginx.
 
 use holdpoint::demo::{self, Flaws};
 
+use super::nginx::Nginx;
 use super::prometheus::Prometheus;
+
+/// What nginx answers: what it was sent, a redirect, a login, bytes that are no JSON.
+const LOCATIONS: &str = r#"
+location /echo { default_type application/json; add_header X-Method $request_method;
+ return 200 '{"method":"$request_method","query":"$args","type":"$content_type","check":"$http_x_check","auth":"$http_authorization","length":"$content_length","agent":"$http_user_agent"}'; }
+location /moved { return 302 /echo; }
+location /loop { return 302 /loop; }
+location /broken { default_type application/json; return 200 '{"status": '; }
+location /teapot { return 418 'short and stout'; }
+"#;
 
 /// What a run stands in. Everything ends with it.
 pub(crate) struct World {
     service: Option<Served>,
     prometheus: Option<Prometheus>,
+    nginx: Option<Nginx>,
 }
 
 /// The sample service on a runtime of its own.
@@ -26,9 +38,12 @@ impl World {
             ["service", "service broken", "prometheus"].iter().any(|w| wants(w)).then(|| Served::start(flaws));
         let prometheus = wants("prometheus").then(|| {
             let service = service.as_ref().expect("Prometheus scrapes the service");
-            Prometheus::start("# EOF\n", &[service.service.address().to_string()])
+            let prometheus = Prometheus::start("# EOF\n", &[service.service.address().to_string()]);
+            prometheus.wait_for("app_queue_length");
+            prometheus
         });
-        Self { service, prometheus }
+        let nginx = wants("nginx").then(|| Nginx::start(LOCATIONS).expect("nginx is installed"));
+        Self { service, prometheus, nginx }
     }
 
     /// Returns `--set` for those inputs that a checklist declares and this world knows.
@@ -41,6 +56,9 @@ impl World {
         }
         if let Some(prometheus) = &self.prometheus {
             known.push(("prometheus_url", prometheus.url()));
+        }
+        if let Some(nginx) = &self.nginx {
+            known.push(("nginx_url", nginx.url.clone()));
         }
         let declared = |name: &str| checklist.lines().any(|line| line.trim_start().starts_with(&format!("{name}:")));
         let known = known.into_iter().filter(|(name, _)| declared(name));
