@@ -1,6 +1,8 @@
 //! The one integration binary: what the program does as a whole, against real servers where they can be had.
 
 mod cases;
+mod checklist;
+mod checklists;
 mod demo;
 mod engine;
 mod live;

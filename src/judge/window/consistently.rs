@@ -51,7 +51,7 @@ impl Consistently {
         Self {
             length,
             tolerate: tolerate.filter(|tolerate| !tolerate.is_zero()),
-            failures,
+            failures: failures.filter(|failures| *failures > 0 || tolerate.is_some_and(|t| !t.is_zero())),
             min_samples: min_samples.unwrap_or(1).max(1),
             good: 0,
             warned: 0,
@@ -189,8 +189,10 @@ impl Consistently {
             summary.push_str(&format!(", worst {}", worst.observed));
         }
         if self.failed > 0 {
-            let longest = time(self.longest);
-            summary.push_str(&format!("; {} failed, tolerated (longest breach {longest})", looks(self.failed)));
+            summary.push_str(&format!("; {} failed, tolerated", looks(self.failed)));
+            if !self.longest.is_zero() {
+                summary.push_str(&format!(" (longest breach {})", time(self.longest)));
+            }
         }
         if self.blank > 0 {
             summary.push_str(&format!("; {} saw nothing", looks(self.blank)));

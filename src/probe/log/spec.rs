@@ -248,7 +248,9 @@ fn path(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Template> {
     let text = template.source();
     let fault = match text.trim() {
         "" => Some("the path is empty".to_owned()),
-        _ if template.is_literal() && paths::is_glob(text) => paths::check(text).err(),
+        _ if template.is_literal() && paths::is_glob(text) => {
+            paths::check(text).err().map(|error| format!("bad glob: {error}"))
+        }
         _ => None,
     };
     if let Some(message) = fault {

@@ -198,6 +198,7 @@ pub fn skip_word(skip: Skip) -> &'static str {
     match skip {
         Skip::Condition => "condition",
         Skip::Blocked => "blocked",
+        Skip::Waiting => "waiting",
         Skip::NotSelected => "not selected",
         Skip::Refused => "refused",
         Skip::NotReached => "not reached",
