@@ -1,5 +1,7 @@
 //! What was asked for: `--only` and `--skip`.
 
+use std::collections::HashSet;
+
 use globset::{Glob, GlobMatcher};
 
 use crate::model::outline::{SectionOutline, StepOutline};
@@ -49,13 +51,7 @@ impl Selection {
 /// Pulls in what selected steps need: a step chosen by `--only` brings along what it, or its section, waits for, and
 /// whatever these wait for in turn.
 pub(super) fn pull_in(sections: &[PlanSection], steps: &mut [PlanStep]) {
-<<<<<<< HEAD
-    if steps.iter().all(|step| step.selected) {
-        return;
-    }
-=======
     let mut pulled = HashSet::new();
->>>>>>> world
     let mut chosen: Vec<usize> = (0..steps.len()).filter(|&step| steps[step].selected).collect();
     while let Some(step) = chosen.pop() {
         let at = sections.partition_point(|section| section.steps.end <= step);
