@@ -9,6 +9,7 @@ use super::patterns::Patterns;
 use super::scan::Sought;
 use super::select::{At, Field, Is};
 use super::stamp::Form;
+use crate::checklist::reading::is_deep_path;
 use crate::diag::Diagnostic;
 use crate::model::quantity::{Quantity, Unit};
 use crate::probe::{Compiling, Probe, paths};
@@ -308,6 +309,11 @@ fn one_field(compiling: &mut Compiling<'_, '_>, key: &Node, value: &Node) -> Opt
     let name = key.text()?;
     let at = match name.starts_with('$') {
         false => At::Key(name.to_owned()),
+        true if is_deep_path(name) => {
+            let message = "the path is nested too deeply";
+            compiling.reading.say(Diagnostic::error("bad-jsonpath", key.span, message));
+            return None;
+        }
         true => match JsonPath::parse(name) {
             Ok(path) => At::Path(path),
             Err(error) => {
