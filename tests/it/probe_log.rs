@@ -167,6 +167,47 @@ async fn only_young_lines_count_and_no_time_is_no_data() {
     assert!(nothing.notes.iter().any(|n| n.text.contains("none of 4 lines")), "{nothing:?}");
     let undated = since(&write(&folder, "b.log", b"error\nx\n"), "10m").await;
     assert!(matches!(get(&undated, "matches[error]"), Value::NoData(_)), "{undated:?}");
+    let both = json!({ "path": [path, folder.path().join("b.log")], "since": "10m" });
+    let both = look(&["matches[error]"], both).await;
+    assert!(matches!(get(&both, "matches[error]"), Value::NoData(why) if why.contains("b.log: no line has a time")), "{both:?}");
+}
+
+#[tokio::test]
+async fn fields_of_a_log_without_json_are_no_data() {
+    let folder = folder();
+    let path = write(&folder, "a.log", b"level=error oh\nlevel=error no\n");
+    let seen = look(&["matches[.]"], json!({ "path": path, "where": { "level": "error" } })).await;
+    assert!(matches!(get(&seen, "matches[.]"), Value::NoData(why) if why.contains("no line is JSON")), "{seen:?}");
+    let empty = write(&folder, "b.log", b"");
+    let seen = look(&["matches[.]"], json!({ "path": empty, "where": { "level": "error" } })).await;
+    assert_eq!(number(&seen, "matches[.]"), 0.0);
+}
+
+#[tokio::test]
+async fn lines_and_captures_are_whole_or_no_data() {
+    let folder = folder();
+    let lines = |count: usize| (0..count).map(|n| format!("id={n} {} end\n", "x".repeat(500))).collect::<String>();
+    let wants = ["lines[id]", r"captures[id=(\d+)]"];
+    let few = look(&wants, json!(write(&folder, "a.log", lines(900).as_bytes()))).await;
+    assert!(matches!(get(&few, wants[0]), Value::Set(l) if l.len() == 900 && l[899].ends_with("x end")));
+    assert!(matches!(get(&few, wants[1]), Value::Set(l) if l.len() == 900 && l[899] == "899"));
+    let many = look(&wants, json!(write(&folder, "b.log", lines(1100).as_bytes()))).await;
+    for name in wants {
+        assert!(matches!(get(&many, name), Value::NoData(why) if why.contains("than the first 1000 ")), "{name}");
+    }
+    let long = write(&folder, "c.log", format!("id=1 {}\n", "x".repeat(2 << 20)).as_bytes());
+    assert!(matches!(get(&look(&wants, json!(long)).await, wants[0]), Value::NoData(_)));
+}
+
+#[tokio::test]
+async fn last_lines_beyond_the_bound_are_no_data() {
+    let folder = folder();
+    let text = format!("error\n{}\nfine\n", "x".repeat(9 << 20));
+    let path = write(&folder, "a.log", text.as_bytes());
+    let seen = look(&["matches[error]"], json!({ "path": path, "tail": 3 })).await;
+    assert!(matches!(get(&seen, "matches[error]"), Value::NoData(why) if why.contains("the last 3 lines")), "{seen:?}");
+    let seen = look(&["matches[error]"], json!({ "path": path, "tail": 1 })).await;
+    assert_eq!(number(&seen, "matches[error]"), 0.0);
 }
 
 #[tokio::test]

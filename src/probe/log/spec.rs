@@ -99,8 +99,9 @@ while it is read is read as it was; what is added meanwhile belongs to the next 
 
 For `since`, times are recognised as ISO 8601 and RFC 3339, as syslog's, as nginx's and Apache's, as seconds or \
 milliseconds since 1970 at the beginning of a line, and in the fields time, ts, timestamp, @timestamp and date of \
-JSON lines. A line without a time belongs to the line before it. A log in which no line has a time gives no data, \
-never a pass. A time without a zone is one of this machine's time zone.
+JSON lines. A line without a time belongs to the line before it. A file in which no line has a time gives no data, \
+never a pass. So does `where` on a log without one line of JSON, `tail` when the last lines have more than 8 MiB, and \
+`lines` or `captures` when there are more of them than are kept. A time without a zone is one of this machine's time zone.
 ";
 
 /// A log as the checklist names it.
@@ -155,6 +156,7 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
         patterns: keys.clone(),
         ignore,
         count_lines: compiling.wants.any("scanned_lines"),
+        lines: compiling.wants.any("lines"),
         captures: compiling.wants.any("captures"),
     };
     let json = !fields.is_empty() || node.get("format").and_then(Node::text) == Some("json");
