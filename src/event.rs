@@ -157,12 +157,24 @@ pub enum Skip {
     Condition,
     /// What it needs did not pass, or a barrier above it did not.
     Blocked,
+    /// What it needs, or a barrier above it, waits for a person.
+    Waiting,
     /// `--only` or `--skip` left it out.
     NotSelected,
     /// `--read-only` refuses it.
     Refused,
     /// The run was cut short before it.
     NotReached,
+}
+
+impl Skip {
+    /// Tells whether something that should have been looked at was not: nobody wished it so.
+    pub fn blocks(self) -> bool {
+        match self {
+            Skip::Condition | Skip::NotSelected | Skip::Waiting => false,
+            Skip::Blocked | Skip::Refused | Skip::NotReached => true,
+        }
+    }
 }
 
 /// What a person answered.

@@ -253,13 +253,25 @@ impl Inputs {
         self.shown.push(InputShown { name: declaration.name.clone(), value: shown, secret: declaration.secret, from });
         if let Some(value) = value {
             if declaration.secret {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                self.secrets.push(Secret::new(text));
+                self.hide(&value);
             }
             self.values.insert(declaration.name.clone(), value);
         } else if declaration.optional {
             // Expressions may ask whether it is there; templates that print it fail with its name.
             self.values.insert(declaration.name.clone(), Value::Null);
+        }
+    }
+}
+
+impl Inputs {
+    /// Has a value masked, and each member of a list on its own: that is how they are used.
+    fn hide(&mut self, value: &Value) {
+        match value {
+            Value::Null => {}
+            Value::String(text) => self.secrets.push(Secret::new(text.as_str())),
+            Value::Bool(_) | Value::Number(_) => self.secrets.push(Secret::new(value.to_string())),
+            Value::Array(items) => items.iter().for_each(|item| self.hide(item)),
+            Value::Object(map) => map.values().for_each(|item| self.hide(item)),
         }
     }
 }
@@ -291,6 +303,12 @@ mod tests {
         let (inputs, problems) = fill_from(yaml, &[("a", "set")], Some(("A", "env")));
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(json!(inputs.values), json!({"a": "set", "b": "env", "c": 5}));
+    }
+
+    #[test]
+    fn each_member_of_a_secret_list_is_a_secret() {
+        let (inputs, _) = fill_from("keys: { type: list, secret: true }\n", &[("keys", "one1, two2")], None);
+        assert_eq!(inputs.secrets, ["one1", "two2"].map(Secret::new));
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub(crate) struct InputArgs {
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub set: Vec<String>,
     /// Read inputs from a YAML or JSON file; later files are stronger
-    #[arg(long = "inputs", value_name = "FILE")]
+    #[arg(id = "input_files", long = "inputs", value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }
 
@@ -258,4 +258,14 @@ pub(crate) struct DemoArgs {
     pub output: PathBuf,
     #[command(flatten)]
     pub store: StoreArg,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        super::Args::command().debug_assert();
+    }
 }

@@ -1,6 +1,6 @@
 //! `check`: every mistake at once.
 
-use crate::diag::{formats, render};
+use crate::diag::formats;
 use crate::sys::env::Env;
 
 use super::args::{CheckArgs, DiagnosticFormat, SelectArgs};
@@ -18,11 +18,19 @@ pub(super) fn main(args: &CheckArgs) -> Result<u8> {
         bad |= loaded.diagnostics.has_errors();
         match args.format {
             DiagnosticFormat::Text => {
-                stdio::tell(&render::render(&loaded.diagnostics, &loaded.sources, stdio::colour()));
+                stdio::tell(&loaded.complaints());
                 stdio::say(&summary(&path.display().to_string(), &loaded));
             }
-            DiagnosticFormat::Json => json.extend(formats::json_list(&loaded.diagnostics, &loaded.sources)),
-            DiagnosticFormat::Github => stdio::print(&formats::github(&loaded.diagnostics, &loaded.sources)),
+            DiagnosticFormat::Json => {
+                let list = formats::json_list(&loaded.diagnostics, &loaded.sources).into_iter();
+                json.extend(list.map(|mut one| {
+                    loaded.redactor.json(&mut one);
+                    one
+                }));
+            }
+            DiagnosticFormat::Github => {
+                stdio::print(&loaded.redactor.text(&formats::github(&loaded.diagnostics, &loaded.sources)));
+            }
         }
     }
     if args.format == DiagnosticFormat::Json {

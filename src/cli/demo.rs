@@ -20,7 +20,7 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
     wanted.add("junit", args.output.join("junit.xml"))?;
     let runtime = runtime()?;
     let flaws = if args.fix { Flaws::demo().fixed() } else { Flaws::demo() };
-    let stop = runtime.block_on(async { signals::listen() })?;
+    let signals = runtime.block_on(async { signals::listen() })?;
     let service = runtime.block_on(Service::start(flaws, None))?;
     stdio::say(&format!(
         "a sample service answers at {}, its log is {}",
@@ -51,7 +51,7 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
             filters: Vec::new(),
             store: &args.store.store,
             world: world.clone(),
-            stop: stop.clone(),
+            signals: signals.clone(),
         };
         decision = runtime.block_on(carry_out(plan, &wanted, &job))?.decision;
     }

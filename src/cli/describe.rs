@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use crate::diag::render;
 use crate::model::outline::Weight;
 use crate::plan::{Plan, PlanSection, PlanStep};
 use crate::sys::env::Env;
@@ -15,9 +14,9 @@ pub(super) fn main(args: &PlanArgs) -> Result<u8> {
     let env = Env::of_process();
     let ask = Ask { inputs: &args.inputs, select: &args.select, env: &env, complete: true };
     let loaded = load(&args.file, &ask)?;
-    stdio::tell(&render::render(&loaded.diagnostics, &loaded.sources, stdio::colour()));
+    stdio::tell(&loaded.complaints());
     let Some(plan) = loaded.plan else { return Ok(USAGE) };
-    stdio::print(&describe(&plan));
+    stdio::print(&loaded.redactor.text(&describe(&plan)));
     Ok(0)
 }
 

@@ -7,13 +7,15 @@ use indexmap::IndexMap;
 
 use crate::checklist::inputs::{Given, Inputs};
 use crate::checklist::{self, Checklist, inputs};
-use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span};
+use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span, render};
+use crate::model::outline::Part;
 use crate::plan::{self, Plan, Selection};
+use crate::run::Redactor;
 use crate::sys::env::Env;
 use crate::yaml;
 
-use super::Result;
 use super::args::{InputArgs, SelectArgs};
+use super::{Result, stdio};
 
 /// A checklist that was loaded as far as its mistakes allow.
 pub(crate) struct Loaded {
@@ -21,6 +23,16 @@ pub(crate) struct Loaded {
     pub diagnostics: Diagnostics,
     /// The plan, when there are no errors.
     pub plan: Option<Plan>,
+    /// Masks the secrets among the inputs, in whatever is said of the checklist.
+    pub redactor: Redactor,
+}
+
+impl Loaded {
+    /// Renders what is wrong for people.
+    pub(crate) fn complaints(&self) -> String {
+        let text = render::render(&self.diagnostics, &self.sources, stdio::colour());
+        self.redactor.text(&text).into_owned()
+    }
 }
 
 /// What is asked of a load.
@@ -44,7 +56,7 @@ pub(crate) fn load(path: &Path, ask: &Ask<'_>) -> Result<Loaded> {
     let file = sources.add(name, text);
     if let Some((code, message)) = problem {
         diagnostics.push(Diagnostic::error(code, Span::new(file, 0, 0), message));
-        return Ok(Loaded { sources: Arc::new(sources), diagnostics, plan: None });
+        return Ok(Loaded { sources: Arc::new(sources), diagnostics, plan: None, redactor: Redactor::new(&[]) });
     }
     load_from(sources, file, diagnostics, ask)
 }
@@ -61,17 +73,29 @@ fn load_from(mut sources: SourceMap, file: FileId, mut diagnostics: Diagnostics,
     let checklist = checklist::read(&mut sources, file, &mut diagnostics);
     let given = given(ask.inputs, &mut sources, &mut diagnostics)?;
     let mut plan = None;
+    let mut redactor = Redactor::new(&[]);
     let sources = Arc::new(sources);
     if let Some(checklist) = checklist {
         let filled = fill(&checklist, &given, ask, &mut diagnostics);
+        redactor = Redactor::new(&filled.secrets);
         plan = plan::build(checklist, filled, &selection, Arc::clone(&sources), &mut diagnostics);
     }
     diagnostics.sort();
-    if let Some(plan) = plan.as_ref().filter(|p| !selection.is_everything() && p.steps.iter().all(|s| !s.selected)) {
-        let ids: Vec<_> = plan.steps.iter().take(12).map(|s| s.outline.id.as_str()).collect();
+    if let Some(plan) = plan.as_ref().filter(|_| !selection.is_everything()) {
+        refuse_nothing(plan)?;
+    }
+    Ok(Loaded { sources, diagnostics, plan, redactor })
+}
+
+/// Refuses a selection that leaves no step of the checklist proper: it could never be a go.
+fn refuse_nothing(plan: &Plan) -> Result<()> {
+    let sections = plan.sections.iter().filter(|s| s.outline.part == Part::Section);
+    let steps: Vec<_> = sections.flat_map(|s| &plan.steps[s.steps.clone()]).collect();
+    if steps.iter().all(|step| !step.selected) {
+        let ids: Vec<_> = steps.iter().take(12).map(|s| s.outline.id.as_str()).collect();
         anyhow::bail!("--only and --skip leave no step to run; the steps are {}", ids.join(", "));
     }
-    Ok(Loaded { sources, diagnostics, plan })
+    Ok(())
 }
 
 fn fill(checklist: &Checklist, given: &Given, ask: &Ask<'_>, diagnostics: &mut Diagnostics) -> Inputs {

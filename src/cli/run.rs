@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::diag::render;
 use crate::event::Sink;
 use crate::live::console::Console;
 use crate::live::lines::JsonLines;
@@ -16,15 +15,15 @@ use crate::model::{Decision, RunId};
 use crate::plan::Plan;
 use crate::record::{self, Handle, Recorder, RunRecord, store};
 use crate::report::{RunView, terminal};
-use crate::run::dispatcher::Stop;
-use crate::run::{Identity, Journal, JournalEnd, Options};
+use crate::run::{Identity, Journal, JournalEnd, Options, Redactor};
 use crate::signoff;
 use crate::sys::World;
 
 use super::args::{HowArgs, RunArgs, Show};
 use super::load::{Ask, Loaded, load};
 use super::reports::Wanted;
-use super::{Result, USAGE, signals, stdio};
+use super::signals::{self, Signals};
+use super::{Result, USAGE, stdio};
 
 pub(super) fn main(args: &RunArgs) -> Result<u8> {
     let world = World::real();
@@ -38,7 +37,7 @@ pub(super) fn main(args: &RunArgs) -> Result<u8> {
     let allow_changes = args.how.allow_changes || (!args.how.read_only && plans.iter().all(consent));
     let filters = filters(args);
     let runtime = runtime()?;
-    let stop = runtime.block_on(async { signals::listen() })?;
+    let signals = runtime.block_on(async { signals::listen() })?;
     let mut worst = Decision::Go;
     for plan in plans {
         let job = Job {
@@ -47,10 +46,20 @@ pub(super) fn main(args: &RunArgs) -> Result<u8> {
             filters: filters.clone(),
             store: &args.store.store,
             world: world.clone(),
-            stop: stop.clone(),
+            signals: signals.clone(),
         };
-        worst = worse(worst, runtime.block_on(carry_out(plan, &wanted, &job))?.decision);
+        let decision = match runtime.block_on(carry_out(plan, &wanted, &job)) {
+            Ok(outcome) => outcome.decision,
+            Err(error) => {
+                // The other checklists are still run; what cannot be told is never a go.
+                stdio::say(&format!("error: {error:#}"));
+                Decision::Undecided
+            }
+        };
+        worst = worse(worst, decision);
     }
+    // A read that hangs in the kernel does not keep the program from leaving.
+    runtime.shutdown_background();
     Ok(worst.exit_status())
 }
 
@@ -62,7 +71,7 @@ pub(crate) struct Job<'a> {
     pub filters: Vec<String>,
     pub store: &'a str,
     pub world: World,
-    pub stop: Stop,
+    pub signals: Signals,
 }
 
 /// What a run came to, for whoever called it.
@@ -80,7 +89,7 @@ pub(crate) fn accept(loaded: Vec<Loaded>) -> Option<Vec<Plan>> {
     let mut plans = Vec::new();
     let count = loaded.len();
     for loaded in loaded {
-        stdio::tell(&render::render(&loaded.diagnostics, &loaded.sources, stdio::colour()));
+        stdio::tell(&loaded.complaints());
         plans.extend(loaded.plan);
     }
     if plans.len() < count {
@@ -109,12 +118,29 @@ pub(crate) async fn carry_out(plan: Plan, wanted: &Wanted, job: &Job<'_>) -> Res
         allow_changes: job.allow_changes,
         read_only: job.how.read_only,
     };
+<<<<<<< HEAD
     let running = crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, job.stop.clone());
     // As a task of its own it runs beside its workers: between threads, every step would cost two switches.
     tokio::spawn(running).await?;
+=======
+    let running =
+        crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, job.signals.stop.clone());
+    tokio::select! {
+        _ = running => {}
+        // The run is dropped here, and what it started with it.
+        () = job.signals.leave() => signals::exit().await,
+    }
+>>>>>>> main
     let end = tokio::task::spawn_blocking(move || thread.join()).await?;
     let end = end.map_err(|_| anyhow::anyhow!("the thread that keeps the record broke down"))?;
-    conclude(&run, &kept, end, wanted, job)
+    match conclude(&run, &kept, end, wanted, job) {
+        Ok(outcome) => Ok(outcome),
+        Err(error) => {
+            // Without its record a run says nothing, however well it went.
+            stdio::say(&format!("error: the record of run {run} cannot be read: {error:#}"));
+            Ok(Outcome { decision: Decision::Undecided })
+        }
+    }
 }
 
 fn displays(format: Show, wanted: &Wanted) -> Vec<Box<dyn Sink>> {
@@ -154,11 +180,6 @@ fn conclude(run: &RunId, kept: &Handle, end: JournalEnd, wanted: &Wanted, job: &
     if !wanted.write(&view, &export) && decision == Decision::Go {
         // A report that was asked for and is not there must not go unnoticed behind a green light.
         decision = Decision::Undecided;
-    }
-    if job.how.format == Show::Text {
-        for path in wanted.paths() {
-            stdio::say(&format!("wrote {}", path.display()));
-        }
     }
     Ok(Outcome { decision })
 }
@@ -208,8 +229,10 @@ fn consent(plan: &Plan) -> bool {
         return false;
     }
     stdio::say("These steps change the world:");
+    let redactor = Redactor::new(plan.secrets());
     for step in changes {
-        stdio::say(&format!("  - {}: {}", step.outline.name, step.outline.changes.as_deref().unwrap_or_default()));
+        let line = format!("  - {}: {}", step.outline.name, step.outline.changes.as_deref().unwrap_or_default());
+        stdio::say(&redactor.text(&line));
     }
     stdio::tell("May they run when their turn comes? [y/N] ");
     let mut answer = String::new();

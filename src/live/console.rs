@@ -197,7 +197,8 @@ fn running(step: &Running, now: DateTime<Utc>) -> String {
     }
     text.push_str(&length(now - step.since));
     if let Some(until) = step.until {
-        let _ = write!(text, " of {}", length(until - step.since));
+        // Events are stamped a little after the window began.
+        let _ = write!(text, " of {}", length(until - step.since + TimeDelta::milliseconds(500)));
     }
     text
 }

@@ -101,8 +101,13 @@ fn value(look: &Look) -> String {
     let findings = &look.verdict.findings;
     let telling = findings.iter().find(|f| f.outcome != Outcome::Pass).or(findings.first());
     match (telling, &look.observation.found) {
-        (Some(finding), _) if finding.subject == "value" => format!("{} {}", finding.observed, finding.expected),
-        (Some(finding), _) => format!("{} {}, {}", finding.subject, finding.observed, finding.expected),
+        (Some(finding), _) => {
+            let subject = if finding.subject == "value" { String::new() } else { format!("{} ", finding.subject) };
+            // `2.1% < 5%` reads by itself; where it does not hold, or is no comparison, a word says what is what.
+            let compared = finding.expected.starts_with(['<', '>', '=', '!']) && finding.outcome == Outcome::Pass;
+            let between = if compared { " " } else { ", expected " };
+            format!("{subject}{}{between}{}", finding.observed, finding.expected)
+        }
         (None, Found::NoAnswer { cause }) => format!("no answer: {cause}"),
         (None, Found::CouldNotLook { cause, .. }) => format!("could not look: {cause}"),
         (None, Found::Measures(_) | Found::Waiting { .. }) => look.verdict.summary.clone(),

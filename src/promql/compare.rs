@@ -47,6 +47,9 @@ pub fn split_comparison(query: &Query) -> Option<Split> {
 
 /// Computes an expression that has no selector: `2 * 60`, `-1e3`.
 pub fn constant(text: &str) -> Option<f64> {
+    if let Ok(plain) = text.trim().parse::<f64>() {
+        return Some(plain);
+    }
     number(&super::parse(text).ok()?.expr)
 }
 

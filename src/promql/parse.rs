@@ -1,7 +1,7 @@
 //! Checks a query. The grammar is that of the `promql-parser` crate; what it does not survive is kept away from it.
 
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{self, Expr, Function, register_extra_functions};
@@ -18,7 +18,9 @@ pub const MAX_NODES: usize = 400;
 #[derive(Clone, Debug)]
 pub struct Query {
     text: String,
+    /// The tree; patterns on labels may stand in it as plain values, see [`Query::exact`].
     pub(super) expr: Expr,
+    exact: OnceLock<Expr>,
     pub(super) tokens: Vec<Token>,
 }
 
@@ -72,9 +74,15 @@ impl Query {
         matches!(without_parens(&self.expr), Expr::VectorSelector(_))
     }
 
+    /// Returns the tree with its patterns on labels, which are compiled only now.
+    pub(super) fn exact(&self) -> &Expr {
+        // What was valid with plain values is valid with patterns: these were checked by themselves.
+        self.exact.get_or_init(|| parser::parse(&self.text).unwrap_or_else(|_| self.expr.clone()))
+    }
+
     /// Returns both sides of a query whose top level is a division.
     pub fn division(&self) -> Option<(String, String)> {
-        match without_parens(&self.expr) {
+        match without_parens(self.exact()) {
             Expr::Binary(binary) if binary.op.to_string() == "/" => {
                 Some((binary.lhs.to_string(), binary.rhs.to_string()))
             }
@@ -123,10 +131,34 @@ pub fn parse(query: &str) -> Result<Query, SyntaxError> {
     }
     durations(query, &tokens)?;
     LazyLock::force(&OLD_FUNCTIONS);
-    match parser::parse(query) {
-        Ok(expr) => Ok(Query { text: query.to_owned(), expr, tokens }),
+    let quick = with_plain_values(query, &tokens).and_then(|plain| parser::parse(&plain).ok());
+    match quick.map_or_else(|| parser::parse(query), Ok) {
+        Ok(expr) => Ok(Query { text: query.to_owned(), expr, exact: OnceLock::new(), tokens }),
         Err(message) => Err(mistake::explain(query, &tokens, &message)),
     }
+}
+
+/// Writes `a=~"x"` as `a= "x"`, places unchanged: the parser compiles every pattern, which takes ten times as long as all
+/// the rest. Nothing when the patterns cannot be checked apart from it, or when they decide whether the query is valid.
+fn with_plain_values(query: &str, tokens: &[Token]) -> Option<String> {
+    let mut plain = query.to_owned();
+    for (i, token) in tokens.iter().enumerate() {
+        let sign = match &query[token.range.clone()] {
+            // A selector without a metric is valid only when a matcher of it excludes the empty value.
+            "{" if i == 0 || tokens[i - 1].kind != TokenKind::Word => return None,
+            "=~" => "= ",
+            "!~" => "!=",
+            _ => continue,
+        };
+        let pattern = tokens.get(i + 1).filter(|t| t.kind == TokenKind::Text)?;
+        let quoted = &query[pattern.range.clone()];
+        let text = quoted.get(1..quoted.len().checked_sub(1)?)?;
+        if text.contains('\\') || regex_syntax::Parser::new().parse(text).is_err() {
+            return None;
+        }
+        plain.replace_range(token.range.clone(), sign);
+    }
+    Some(plain)
 }
 
 /// Finds brackets that do not belong together.

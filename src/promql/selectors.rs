@@ -58,7 +58,7 @@ impl Matching {
 pub fn selectors(query: &Query) -> Vec<Selector> {
     let mut visitor = Collect(Vec::new());
     // The visitor cannot fail.
-    let _ = walk_expr(&mut visitor, &query.expr);
+    let _ = walk_expr(&mut visitor, query.exact());
     visitor.0
 }
 

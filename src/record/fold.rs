@@ -197,13 +197,16 @@ pub fn answerable(step: &StepRecord, answer: &Answer) -> Result<(), String> {
     let manual = step.outline.probe == "manual";
     match step.result.as_ref().map(|result| result.outcome) {
         None if manual => Ok(()),
-        Some(Outcome::Pending) => Ok(()),
+        Some(Outcome::Pending) if manual => Ok(()),
+        Some(Outcome::Pending) => {
+            Err(format!("step {id} waits for consent, not for an answer: run the checklist with --allow-changes"))
+        }
         Some(Outcome::Pass | Outcome::Fail | Outcome::NotApplicable) if manual => Ok(()),
         Some(Outcome::Skipped) => Err(format!("step {id} was skipped and waits for nobody; run the checklist again")),
         Some(outcome) => Err(format!(
             "step {id} was looked at and is {outcome}; only a step that waits for a person takes an answer"
         )),
-        None => Err(format!("step {id} does not wait for a person; only a manual or pending step takes an answer")),
+        None => Err(format!("step {id} does not wait for a person; only a manual step takes an answer")),
     }
 }
 

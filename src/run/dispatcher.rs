@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Map;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -45,7 +46,7 @@ pub async fn run(
         plan: Arc::clone(&plan),
         world: world.clone(),
         limits: Limits::new(options.per_host),
-        redactor: Redactor::new(plan.secrets()),
+        redactor: Arc::new(Redactor::new(plan.secrets())),
         started: world.clock.now(),
     });
     let (tell, told) = mpsc::unbounded_channel();
@@ -54,9 +55,9 @@ pub async fn run(
     let mut dispatcher = Dispatcher {
         states: vec![State::Idle; plan.steps.len()],
         plan,
-        shop,
         options,
-        emitter: Emitter::new(journal, world.clock.clone()),
+        emitter: Emitter::new(journal, Arc::clone(&shop.redactor), world.clock.clone()),
+        shop,
         stop,
         interrupted: None,
         barrier: None,
@@ -102,20 +103,28 @@ impl Dispatcher {
         for (position, section) in plan.sections.iter().enumerate().filter(|(_, s)| s.outline.part == Part::Section) {
             self.section(position, section).await;
         }
+        self.settle_record().await;
         let (decision, reasons) = self.decide();
         self.emitter.emit(EventKind::Decided { decision, reasons: reasons.clone() });
+        self.settle_record().await;
+        // Nothing acts on a decision that is not on disk.
+        let (decision, reasons) = if self.interrupted.is_some() { self.decide() } else { (decision, reasons) };
         for section in plan.sections.iter().filter(|s| s.outline.part != Part::Section) {
             self.actions(section, decision).await;
         }
         let took = self.shop.world.clock.elapsed() - begin;
         self.emitter.emit(EventKind::RunFinished { took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX) });
-        self.emitter.flush().await;
-        // A store that fails at the very end has not kept the end: what was shown is not what was recorded.
-        if let (Some(fault), None) = (self.emitter.fault(), &self.interrupted) {
-            self.interrupted = Some(fault);
-        }
+        self.settle_record().await;
         let (decision, reasons) = if self.interrupted.is_some() { self.decide() } else { (decision, reasons) };
         Ended { decision, reasons, interrupted: self.interrupted.clone() }
+    }
+
+    /// Waits until everything so far is on disk. A store that fails has not kept what the decision stands on.
+    async fn settle_record(&mut self) {
+        self.emitter.flush().await;
+        if let Some(fault) = self.emitter.fault() {
+            self.interrupt(format!("the store failed: {fault}"));
+        }
     }
 
     async fn announce_plan(&mut self) {
@@ -137,12 +146,13 @@ impl Dispatcher {
             for step in section.steps.clone() {
                 self.skip(step, skip, reason.clone());
             }
-            return;
+        } else {
+            let id = section.outline.id.clone();
+            self.emitter.emit(EventKind::SectionStarted { section: id.clone() });
+            self.steps(section).await;
+            self.emitter.emit(EventKind::SectionFinished { section: id });
         }
-        let id = section.outline.id.clone();
-        self.emitter.emit(EventKind::SectionStarted { section: id.clone() });
-        self.steps(section).await;
-        self.emitter.emit(EventKind::SectionFinished { section: id });
+        // A barrier that is itself blocked has not passed either.
         if section.barrier && self.barrier.is_none() && !self.passed(section) {
             self.barrier = Some(position);
         }
@@ -172,8 +182,12 @@ impl Dispatcher {
             return Some((Skip::NotReached, format!("not reached: {cause}")));
         }
         if let Some(barrier) = self.barrier {
-            let name = &self.plan.sections[barrier].outline.name;
-            return Some((Skip::Blocked, format!("blocked by {name:?}, which did not pass")));
+            let section = &self.plan.sections[barrier];
+            let name = &section.outline.name;
+            return Some(match section.steps.clone().all(|step| self.lets_pass(step) || self.waits(step)) {
+                true => (Skip::Waiting, format!("waits for {name:?}, where a person has not answered")),
+                false => (Skip::Blocked, format!("blocked by {name:?}, which did not pass")),
+            });
         }
         if let Some(when) = &section.when {
             match when.holds(&self.scope) {
@@ -184,35 +198,54 @@ impl Dispatcher {
                 Err(e) => return Some((Skip::Blocked, format!("the section's condition `{}`: {e}", when.source()))),
             }
         }
-        section.needs.iter().find_map(|need| self.unmet(need)).map(|id| (Skip::Blocked, format!("blocked by {id}")))
+        self.unmet(&section.needs)
     }
 
-    /// Names what keeps a need from being met.
-    fn unmet(&self, need: &Need) -> Option<String> {
+    /// Tells what keeps needs from being met: what went wrong before what only waits.
+    fn unmet(&self, needs: &[Need]) -> Option<(Skip, String)> {
+        let (waits, id) = needs.iter().filter_map(|need| self.obstacle(need)).min_by_key(|(waits, _)| *waits)?;
+        Some(match waits {
+            true => (Skip::Waiting, format!("waits for {id}")),
+            false => (Skip::Blocked, format!("blocked by {id}")),
+        })
+    }
+
+    /// Names what keeps a need from being met, and tells whether that only waits.
+    fn obstacle(&self, need: &Need) -> Option<(bool, String)> {
+        let named = |step: usize| (self.waits(step), self.plan.steps[step].outline.id.to_string());
+        let good = |step: usize| matches!(self.states[step], State::Done(outcome, _) if outcome.satisfies());
         if need.steps.len() == 1 {
-            let step = need.steps.start;
-            let good = matches!(self.states[step], State::Done(outcome, _) if outcome.satisfies());
-            return (!good).then(|| self.plan.steps[step].outline.id.to_string());
+            return (!good(need.steps.start)).then(|| named(need.steps.start));
         }
-        let bad = need.steps.clone().find(|&step| match self.states[step] {
+        let bad = need.steps.clone().filter(|&step| match self.states[step] {
             State::Done(outcome, skip) => {
                 let counts = self.plan.steps[step].outline.weight == Weight::Required;
                 counts && !outcome.satisfies() && skip != Some(Skip::Condition)
             }
             State::Idle | State::Running { .. } => true,
         });
-        let none = need.steps.clone().all(|step| !matches!(self.states[step], State::Done(o, _) if o.satisfies()));
-        bad.map(|step| self.plan.steps[step].outline.id.to_string()).or_else(|| none.then(|| need.id.clone()))
+        let none = !need.steps.clone().any(good);
+        bad.map(named).min_by_key(|(waits, _)| *waits).or_else(|| none.then(|| (false, need.id.clone())))
+    }
+
+    /// Tells whether a step waits for a person, itself or through what it needs.
+    fn waits(&self, step: usize) -> bool {
+        matches!(self.states[step], State::Done(Outcome::Pending, _) | State::Done(_, Some(Skip::Waiting)))
     }
 
     fn passed(&self, section: &PlanSection) -> bool {
-        section.steps.clone().all(|step| match self.states[step] {
+        section.steps.clone().all(|step| self.lets_pass(step))
+    }
+
+    /// Tells whether a step does not close the barrier of its section.
+    fn lets_pass(&self, step: usize) -> bool {
+        match self.states[step] {
             State::Done(outcome, skip) => {
                 let free = matches!(skip, Some(Skip::Condition | Skip::NotSelected));
                 outcome.satisfies() || free || self.plan.steps[step].outline.weight != Weight::Required
             }
             State::Idle | State::Running { .. } => false,
-        })
+        }
     }
 
     /// Runs the steps of a section in their order, as many side by side as may be.
@@ -220,10 +253,13 @@ impl Dispatcher {
         let stoppable = section.outline.part == Part::Section;
         let mut order = Order::new(section, &self.plan);
         let mut crew = Crew::default();
+        if let Some(cause) = self.cause_to_stop().filter(|_| stoppable) {
+            self.interrupt(cause);
+        }
         let mut tick = tokio::time::interval(ANNOUNCE);
         loop {
             self.begin_ready(section, &mut order, &mut crew).await;
-            if crew.tasks.is_empty() {
+            if crew.tasks.is_empty() || (stoppable && self.interrupted.is_some()) {
                 break;
             }
             tokio::select! {
@@ -233,7 +269,8 @@ impl Dispatcher {
                     break;
                 }
                 Some(tell) = self.told.recv() => self.hear(tell),
-                Some(done) = crew.next() => {
+                Some(ended) = crew.next() => {
+                    let done = ended.unwrap_or_else(|step| Done::broken(step, self.begun(step)));
                     let step = done.step;
                     self.settle(done);
                     order.done(step);
@@ -255,7 +292,8 @@ impl Dispatcher {
 
     /// Begins what may begin, up to the number of jobs.
     async fn begin_ready(&mut self, section: &PlanSection, order: &mut Order, crew: &mut Crew) {
-        while crew.tasks.len() < self.options.jobs.max(1) {
+        let stoppable = section.outline.part == Part::Section;
+        while crew.tasks.len() < self.options.jobs.max(1) && !(stoppable && self.interrupted.is_some()) {
             let Some(step) = order.ready.pop_front() else { return };
             if let Some((outcome, skip, reason)) = self.refusal(step, section) {
                 self.finish(step, self.unrun(outcome, skip, reason));
@@ -267,9 +305,30 @@ impl Dispatcher {
                 // That a change was begun is on disk before it begins.
                 self.announce(step, self.plan.steps[step].probe.describe(), None);
                 self.emitter.flush().await;
+                if let Some(cause) = self.cause_to_stop().filter(|_| stoppable) {
+                    self.states[step] = State::Idle;
+                    self.interrupt(cause);
+                    return;
+                }
             }
             crew.begin(step, work(Arc::clone(&self.shop), step, Arc::clone(&self.scope), self.tell.clone()));
         }
+    }
+
+    /// Tells why nothing more may begin: somebody asked for the end, or what happens cannot be kept any more.
+    fn cause_to_stop(&self) -> Option<String> {
+        let asked = self.stop.borrow().clone();
+        asked.or_else(|| self.emitter.fault().map(|fault| format!("the store failed: {fault}")))
+    }
+
+    /// Returns when a step began.
+    fn begun(&self, step: usize) -> DateTime<Utc> {
+        let clock = &self.shop.world.clock;
+        let ago = match self.states[step] {
+            State::Running { since, .. } => clock.elapsed().saturating_sub(since),
+            State::Idle | State::Done(..) => Duration::ZERO,
+        };
+        clock.now() - TimeDelta::from_std(ago).unwrap_or_default()
     }
 
     /// Tells why a step may not run, with the outcome that this gives.
@@ -279,11 +338,14 @@ impl Dispatcher {
         if !plan.selected {
             return skip(Skip::NotSelected, "not selected".to_owned());
         }
-        if let Some(id) = plan.needs.iter().find_map(|need| self.unmet(need)) {
-            return skip(Skip::Blocked, format!("blocked by {id}"));
+        if let Some((kind, reason)) = self.unmet(&plan.needs) {
+            return skip(kind, reason);
         }
         if let Some((name, producer)) = plan.uses.iter().find(|(name, _)| !self.captured.contains_key(name)) {
             let id = &self.plan.steps[*producer].outline.id;
+            if self.waits(*producer) {
+                return skip(Skip::Waiting, format!("waits for {id}, which captures {name:?}"));
+            }
             return skip(Skip::Blocked, format!("blocked by {id}, which did not capture {name:?}"));
         }
         let changes = plan.outline.changes.as_deref();
@@ -307,7 +369,7 @@ impl Dispatcher {
             let failed = matches!(
                 self.states[above],
                 State::Done(Outcome::Fail | Outcome::Error | Outcome::Inconclusive, _)
-                    | State::Done(_, Some(Skip::Blocked | Skip::Refused))
+                    | State::Done(_, Some(Skip::Blocked | Skip::Waiting | Skip::Refused))
             );
             required && failed
         });
@@ -324,10 +386,9 @@ impl Dispatcher {
         }
     }
 
-    fn announce(&mut self, step: usize, doing: String, until: Option<chrono::DateTime<chrono::Utc>>) {
+    fn announce(&mut self, step: usize, doing: String, until: Option<DateTime<Utc>>) {
         if let State::Running { since, announced: false } = self.states[step] {
             self.states[step] = State::Running { since, announced: true };
-            let doing = self.shop.redactor.text(&doing).into_owned();
             let step = self.plan.steps[step].outline.id.clone();
             self.emitter.emit(EventKind::StepStarted { step, doing, until });
         }
@@ -414,7 +475,8 @@ impl Dispatcher {
                 State::Done(outcome, skip) => (outcome, skip),
                 State::Idle | State::Running { .. } => (Outcome::Inconclusive, None),
             };
-            let blocked = matches!(skip, Some(Skip::Blocked | Skip::Refused | Skip::NotReached));
+            let blocked = skip.is_some_and(Skip::blocks);
+            let outcome = if skip == Some(Skip::Waiting) { Outcome::Pending } else { outcome };
             Counted { weight: self.plan.steps[step].outline.weight, outcome, blocked, waived: false }
         });
         let rules = Rules {
@@ -449,17 +511,14 @@ impl Crew {
         self.steps.insert(handle.id(), step);
     }
 
-    /// Waits for the next one to end. A probe that breaks down ends its step, not the run.
-    async fn next(&mut self) -> Option<Done> {
+    /// Waits for the next one to end. A probe that breaks down ends its step, which is named then, and not the run.
+    async fn next(&mut self) -> Option<Result<Done, usize>> {
         match self.tasks.join_next_with_id().await? {
             Ok((id, done)) => {
                 self.steps.remove(&id);
-                Some(done)
+                Some(Ok(done))
             }
-            Err(error) => {
-                let step = self.steps.remove(&error.id())?;
-                Some(Done::broken(step))
-            }
+            Err(error) => self.steps.remove(&error.id()).map(Err),
         }
     }
 

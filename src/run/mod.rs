@@ -12,6 +12,9 @@ pub mod worker;
 
 pub use dispatcher::run;
 pub use journal::{Journal, JournalEnd};
+pub use redact::Redactor;
+
+use std::sync::Arc;
 
 use crate::event::{Event, EventKind};
 use crate::model::outline::Header;
@@ -62,16 +65,19 @@ const FAR_BEHIND: usize = 4_000;
 /// Numbers events as they happen.
 pub(crate) struct Emitter {
     journal: Journal,
+    redactor: Arc<Redactor>,
     clock: crate::sys::Clock,
     seq: u64,
 }
 
 impl Emitter {
-    pub(crate) fn new(journal: Journal, clock: crate::sys::Clock) -> Self {
-        Self { journal, clock, seq: 0 }
+    pub(crate) fn new(journal: Journal, redactor: Arc<Redactor>, clock: crate::sys::Clock) -> Self {
+        Self { journal, redactor, clock, seq: 0 }
     }
 
-    pub(crate) fn emit(&mut self, kind: EventKind) {
+    /// Hands an event on, with every secret masked: the one way out of the engine.
+    pub(crate) fn emit(&mut self, mut kind: EventKind) {
+        self.redactor.event(&mut kind);
         self.seq += 1;
         self.journal.take(Event { seq: self.seq, at: self.clock.now(), kind });
     }

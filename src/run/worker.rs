@@ -27,7 +27,7 @@ pub(crate) struct Shop {
     pub plan: Arc<Plan>,
     pub world: World,
     pub limits: Limits,
-    pub redactor: Redactor,
+    pub redactor: Arc<Redactor>,
     pub started: DateTime<Utc>,
 }
 
@@ -49,12 +49,12 @@ pub(crate) struct Done {
 
 impl Done {
     /// A probe broke down: a fault of holdpoint, said as such, and never a pass.
-    pub(crate) fn broken(step: usize) -> Self {
+    pub(crate) fn broken(step: usize, started: DateTime<Utc>) -> Self {
         let result = StepResult {
             outcome: Outcome::Error,
-            reason: "this probe broke down; please report it".to_owned(),
+            reason: "the probe broke down: this is a fault of holdpoint, please report it".to_owned(),
             skip: None,
-            started: DateTime::UNIX_EPOCH,
+            started,
             took_us: 0,
             looks: 0,
             look: None,

@@ -33,11 +33,20 @@ impl Env {
     /// Names the user who runs this.
     pub fn user(&self) -> String {
         let named = self.get("USER").or_else(|| self.get("LOGNAME")).map(str::to_owned);
-        named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+        let uid = rustix::process::getuid().as_raw();
+        named.or_else(|| name_in_passwd(uid)).unwrap_or_else(|| format!("uid {uid}"))
     }
 
     /// Names the host that this runs on.
     pub fn host(&self) -> String {
         rustix::system::uname().nodename().to_string_lossy().into_owned()
     }
+}
+
+/// Looks a user's name up in `/etc/passwd`: a CI job often runs without `USER`.
+fn name_in_passwd(uid: u32) -> Option<String> {
+    let text = std::fs::read_to_string("/etc/passwd").ok()?;
+    let uid = uid.to_string();
+    let line = text.lines().find(|line| line.split(':').nth(2) == Some(uid.as_str()))?;
+    line.split(':').next().map(str::to_owned)
 }

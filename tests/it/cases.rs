@@ -1,24 +1,31 @@
 //! Whole runs as data: each folder in `tests/cases` is a checklist, its world and what must come of it.
 //!
-//! `world` names what the run stands in, one a line: `service` (the sample service, healthy), `service broken`,
-//! `prometheus` (a real one that scrapes the service). `args` holds further arguments, one a line. `expected` holds
-//! `exit N` and a line for each step, `id: outcome` or `id: outcome: words of the reason`; every step must be listed.
+//! - `world` names what the run stands in, one a line: `service` (the sample service, healthy), `service broken`,
+//!   `prometheus` (a real one that scrapes the service), `nginx` (see `support::world`).
+//! - `args` holds further arguments, one a line. Every other file is at hand in the folder of the run.
+//! - `expected` holds `exit N`, a line for each step, `id: outcome` (with `(flaky)` where it is) and its reason, and
+//!   for a run that did not begin what was said, `says: …`. Every step and every reason must be listed; `…` stands for what varies.
+//! - `expected.md` and `expected.xml`, where there are any, are the whole sign-off and the whole JUnit document.
+//!
+//! `HOLDPOINT_BLESS=1 cargo test --test it cases` writes what came of each case, to be read over before it is kept;
+//! `HOLDPOINT_CASE=WORD` takes only the cases whose name holds the word.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use regex::{Captures, Regex};
 
 use crate::support::env::{Ran, TestEnv, steps};
 use crate::support::world::World;
 
+/// The whole documents that a case may expect: the report format and the file.
+const DOCUMENTS: &[(&str, &str)] = &[("markdown", "expected.md"), ("junit", "expected.xml")];
+
 #[test]
 fn every_case_comes_out_as_it_says() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut folders: Vec<_> = std::fs::read_dir(&root).expect("cases").map(|e| e.expect("an entry").path()).collect();
-    folders.sort();
-    assert!(!folders.is_empty());
     // Cases that share a kind of world share the world.
-    let mut by_world: BTreeMap<String, Vec<_>> = BTreeMap::new();
-    for folder in folders {
+    let mut by_world: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for folder in folders() {
         let world = std::fs::read_to_string(folder.join("world")).unwrap_or_default();
         by_world.entry(world.trim().to_owned()).or_default().push(folder);
     }
@@ -26,7 +33,7 @@ fn every_case_comes_out_as_it_says() {
     for (kind, folders) in by_world {
         let world = World::start(&kind);
         std::thread::scope(|scope| {
-            for chunk in folders.chunks(6) {
+            for chunk in folders.chunks(8) {
                 let world = &world;
                 let threads: Vec<_> = chunk.iter().map(|folder| scope.spawn(move || case(folder, world))).collect();
                 problems.extend(threads.into_iter().flat_map(|t| t.join().expect("no panic")));
@@ -34,6 +41,16 @@ fn every_case_comes_out_as_it_says() {
         });
     }
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+fn folders() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let wanted = std::env::var("HOLDPOINT_CASE").unwrap_or_default();
+    let entries = std::fs::read_dir(&root).expect("cases").map(|e| e.expect("an entry").path());
+    let mut folders: Vec<_> = entries.filter(|path| path.to_string_lossy().contains(&wanted)).collect();
+    folders.sort();
+    assert!(!folders.is_empty(), "no case is called {wanted:?}");
+    folders
 }
 
 fn case(folder: &Path, world: &World) -> Vec<String> {
@@ -44,47 +61,100 @@ fn case(folder: &Path, world: &World) -> Vec<String> {
     let checklist = read("checklist.yaml");
     let mut args: Vec<String> =
         vec!["run".into(), "checklist.yaml".into(), "--report".into(), "json=report.json".into()];
+    let documents: Vec<_> = DOCUMENTS.iter().filter(|(_, file)| folder.join(file).exists()).collect();
+    args.extend(documents.iter().flat_map(|(format, _)| ["--report".into(), format!("{format}=report.{format}")]));
     args.extend(world.inputs_for(&checklist));
     args.extend(read("args").lines().filter(|l| !l.is_empty()).map(str::to_owned));
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let ran = env.run(&args);
-    let found = if env.path("report.json").exists() { steps(&env.json("report.json")) } else { Vec::new() };
-    if std::env::var_os("HOLDPOINT_BLESS").is_some() {
-        std::fs::write(folder.join("expected"), blessed(ran.status, &found)).expect("written");
-        return Vec::new();
-    }
-    compare(&name, &read("expected"), &ran, found)
-}
-
-/// What came of a case, to be read over and kept: `HOLDPOINT_BLESS=1 cargo test cases`.
-fn blessed(status: i32, found: &[(String, String, String)]) -> String {
-    let line = |(id, outcome, reason): &(String, String, String)| match reason.is_empty() {
-        true => format!("{id}: {outcome}\n"),
-        false => format!("{id}: {outcome}: {}\n", reason.lines().next().unwrap_or_default()),
-    };
-    std::iter::once(format!("exit {status}\n")).chain(found.iter().map(line)).collect()
-}
-
-fn compare(name: &str, expected: &str, ran: &Ran, found: Vec<(String, String, String)>) -> Vec<String> {
+    let settled = Settled { written: format!("{checklist}\n{}", read("args")), home: env.path("") };
+    let bless = std::env::var_os("HOLDPOINT_BLESS").is_some();
     let mut problems = Vec::new();
-    let mut lines = expected.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    let exit = format!("exit {}", ran.status);
-    if lines.next() != Some(exit.as_str()) {
-        problems.push(format!("{name}: {exit}, expected {:?}\n{}", expected.lines().next(), ran.stderr));
+    let mut judge = |file: &str, found: String| match bless {
+        true => std::fs::write(folder.join(file), found).expect("written"),
+        false => problems.extend(differs(&name, file, &read(file), &found, &ran)),
+    };
+    judge("expected", settled.outcome(&ran, &env));
+    for (format, file) in documents {
+        let report = format!("report.{format}");
+        judge(file, if env.path(&report).exists() { settled.document(&env.read(&report)) } else { String::new() });
     }
-    let mut found: BTreeMap<_, _> = found.into_iter().map(|(id, outcome, reason)| (id, (outcome, reason))).collect();
-    for line in lines {
-        let mut parts = line.splitn(3, ": ");
-        let (id, outcome, words) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next());
-        match found.remove(id) {
-            None => problems.push(format!("{name}: no step {id:?}")),
-            Some((o, r)) if o != outcome || !r.contains(words.unwrap_or_default()) => {
-                problems.push(format!("{name}: {id}: {o}: {r}\n    expected {outcome}: {}", words.unwrap_or_default()));
-            }
-            Some(_) => {}
+    problems
+}
+
+fn flaky(report: &serde_json::Value) -> Vec<bool> {
+    let sections = report["sections"].as_array().expect("sections");
+    let steps = sections.iter().flat_map(|section| section["steps"].as_array().expect("steps"));
+    steps.map(|step| step["flaky"] == true).collect()
+}
+
+fn differs(name: &str, file: &str, expected: &str, found: &str, ran: &Ran) -> Option<String> {
+    let only = |sign: &str, here: &str, there: &str| {
+        let lines = here.lines().filter(|line| !there.lines().any(|other| other == *line));
+        lines.map(|line| format!("  {sign} {line}\n")).collect::<String>()
+    };
+    let shown = only("-", expected, found) + &only("+", found, expected);
+    let said = if found.starts_with("exit 101") { ran.stderr.as_str() } else { "" };
+    (expected != found).then(|| format!("{name}/{file} (- expected, + found):\n{shown}{said}"))
+}
+
+/// Takes out of a text what is another each time.
+struct Settled {
+    /// What stands in the checklist and in the arguments is the same each time.
+    written: String,
+    home: PathBuf,
+}
+
+impl Settled {
+    /// What came of a run: its exit status and its steps, or why it did not begin.
+    fn outcome(&self, ran: &Ran, env: &TestEnv) -> String {
+        let mut out = format!("exit {}\n", ran.status);
+        if !env.path("report.json").exists() {
+            let said = ran
+                .stderr
+                .lines()
+                .map(str::trim)
+                .filter(|l| ["error", "warning", "= help"].iter().any(|w| l.starts_with(w)));
+            out.extend(said.map(|line| format!("says: {}\n", self.varying(line, r"\d+ bytes"))));
+            return out;
         }
+        let report = env.json("report.json");
+        for ((id, outcome, reason), flaky) in steps(&report).into_iter().zip(flaky(&report)) {
+            let reason = reason.lines().map(|line| self.line(line)).collect::<Vec<_>>().join(" / ");
+            let flaky = if flaky { " (flaky)" } else { "" };
+            let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
+            out.push_str(&format!("{id}: {outcome}{flaky}{reason}\n"));
+        }
+        out
     }
-    problems
-        .extend(found.into_iter().map(|(id, (o, r))| format!("{name}: {id}: {o}: {r}\n    is not expected at all")));
-    problems
+
+    fn line(&self, line: &str) -> String {
+        self.varying(line, r"(?:took |\b)\d[\d.]*\s?(?:ns|us|µs|ms|s|m|h|d)\b(?:\d+(?:ms|s|m)\b)*|\b\d+ looks?\b")
+    }
+
+    /// A whole document, without times, names of this machine and digests.
+    fn document(&self, text: &str) -> String {
+        let times =
+            r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:\d\d| UTC)?|\b\d{8}-\d{6}-[0-9a-f]{4}\b";
+        let digests = r"\b[0-9a-f]{40,64}\b";
+        let text = self.varying(text, times);
+        let text = self.varying(&text, digests);
+        let text = self
+            .varying(&text, r"time=\x22[\d.]+\x22|tester on [^ |<]+|\bholdpoint \d+\.\d+\.\d+|Events recorded \| \d+");
+        text.lines().map(|line| self.line(line) + "\n").collect()
+    }
+
+    /// Puts `…` in the place of what the pattern finds, unless it is written in the checklist.
+    fn varying(&self, text: &str, pattern: &str) -> String {
+        let home = self.home.to_string_lossy();
+        let text = text.replace(home.trim_end_matches('/'), "…");
+        let text = Regex::new(r"127\.0\.0\.1:\d{4,5}|/tmp/[^\s)\x22,]*")
+            .expect("a pattern")
+            .replace_all(&text, "…")
+            .into_owned();
+        let regex = Regex::new(pattern).expect("a pattern");
+        let keep =
+            |found: &Captures<'_>| if self.written.contains(&found[0]) { found[0].to_owned() } else { "…".into() };
+        regex.replace_all(&text, keep).into_owned()
+    }
 }

@@ -45,13 +45,13 @@ struct Worst {
 }
 
 impl Consistently {
-    /// Opens a window of this length. `tolerate` is the longest breach that is forgiven, `failures` how many looks may
-    /// fail, `min_samples` how many looks must have held at the end (one, unless said).
+    /// Opens a window of this length. `tolerate` is the longest breach that is forgiven (0 is none at all), `failures`
+    /// how many looks may fail, `min_samples` how many looks must have held at the end (one, unless said).
     pub fn new(length: Duration, tolerate: Option<Duration>, failures: Option<u32>, min_samples: Option<u32>) -> Self {
         Self {
             length,
-            tolerate,
-            failures,
+            tolerate: tolerate.filter(|tolerate| !tolerate.is_zero()),
+            failures: failures.filter(|failures| *failures > 0 || tolerate.is_some_and(|t| !t.is_zero())),
             min_samples: min_samples.unwrap_or(1).max(1),
             good: 0,
             warned: 0,
@@ -189,8 +189,10 @@ impl Consistently {
             summary.push_str(&format!(", worst {}", worst.observed));
         }
         if self.failed > 0 {
-            let longest = time(self.longest);
-            summary.push_str(&format!("; {} failed, tolerated (longest breach {longest})", looks(self.failed)));
+            summary.push_str(&format!("; {} failed, tolerated", looks(self.failed)));
+            if !self.longest.is_zero() {
+                summary.push_str(&format!(" (longest breach {})", time(self.longest)));
+            }
         }
         if self.blank > 0 {
             summary.push_str(&format!("; {} saw nothing", looks(self.blank)));
@@ -242,6 +244,8 @@ mod tests {
         let table: &[Case] = &[
             (None, None, &[Pass, Pass, Pass], 2, Pass),
             (None, None, &[Pass, Fail, Pass], 1, Fail),
+            (Some(0), None, &[Pass, Fail, Pass], 1, Fail),
+            (Some(0), Some(1), &[Fail, Pass, Fail, Pass], 2, Fail),
             (Some(10), None, &[Pass, Fail, Fail, Pass], 3, Pass),
             (Some(10), None, &[Pass, Fail, Fail, Fail, Pass], 3, Fail),
             (Some(10), None, &[Fail, Fail, Pass, Fail, Fail, Pass], 5, Pass),

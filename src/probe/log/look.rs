@@ -38,6 +38,12 @@ struct Scanned {
     fault: Option<String>,
 }
 
+impl Scanned {
+    fn failed(selection: Option<Selection>, fault: String) -> Self {
+        Self { tally: Tally::default(), selection, notes: Vec::new(), fault: Some(fault) }
+    }
+}
+
 /// Tells a scan that nobody waits any more.
 struct Cancel(Arc<AtomicBool>);
 
@@ -105,7 +111,11 @@ impl LogProbe {
         let (sender, pieces) = feed::channel();
         let spec = self.0.clone();
         let scan = tokio::task::spawn_blocking(move || {
-            let mut scanner = Scanner::new(&spec.search, selection);
+            let search = match spec.sought.search() {
+                Ok(search) => search,
+                Err(error) => return Scanned::failed(selection, error.to_string()),
+            };
+            let mut scanner = Scanner::new(&search, selection);
             let mut notes = Vec::new();
             let limited = Box::new(pieces.take(spec.max_bytes.unwrap_or(u64::MAX)));
             let result = scan_stream(&spec, &mut scanner, limited, false, &stop, &mut notes);
@@ -141,7 +151,11 @@ impl Source {
 }
 
 fn scan_paths(spec: &Spec, paths: &[String], selection: Option<Selection>, stop: &Stop, flag: &AtomicBool) -> Scanned {
-    let mut scanner = Scanner::new(&spec.search, selection);
+    let search = match spec.sought.search() {
+        Ok(search) => search,
+        Err(error) => return Scanned::failed(selection, error.to_string()),
+    };
+    let mut scanner = Scanner::new(&search, selection);
     let mut notes = Vec::new();
     let result = paths.iter().try_for_each(|path| {
         files::list(path, flag)?.iter().try_for_each(|file| scan_file(spec, &mut scanner, file, stop, &mut notes))
@@ -234,14 +248,14 @@ impl Spec {
         for (key, hit) in self.keys.iter().zip(&tally.hits) {
             measures.keyed("matches", key.as_str(), dated(Value::Number(hit.count as f64)));
             measures.keyed("lines", key.as_str(), dated(Value::Set(hit.lines.clone())));
-            if self.search.captures {
+            if self.sought.captures {
                 measures.keyed("captures", key.as_str(), dated(Value::Set(hit.captures.clone())));
             }
             if self.wants_rate {
                 measures.keyed("rate", key.as_str(), dated(rate(hit.count, selection)));
             }
         }
-        if self.search.count_lines {
+        if self.sought.count_lines {
             measures.plain("scanned_lines", Value::Number(tally.lines as f64));
         }
         measures.plain("scanned_bytes", Value::Number(tally.bytes as f64));

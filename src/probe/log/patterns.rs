@@ -30,6 +30,19 @@ pub struct PatternError {
 }
 
 impl Patterns {
+    /// Checks patterns without making searchers of them, which takes a hundred times as long and is left to the look.
+    ///
+    /// # Errors
+    /// Names the first pattern that is not valid, or that is too large where that can be suspected.
+    pub fn check(patterns: &[String]) -> Result<(), PatternError> {
+        // Only counted repetitions and very long patterns can exceed the limit on size.
+        if patterns.iter().any(|p| p.contains('{')) || patterns.iter().map(String::len).sum::<usize>() > 4096 {
+            return Self::new(patterns).map(|_| ());
+        }
+        let fault = |pattern: &String, message| PatternError { pattern: pattern.clone(), message };
+        patterns.iter().try_for_each(|pattern| parse(pattern).map(|_| ()).map_err(|message| fault(pattern, message)))
+    }
+
     /// Compiles the patterns.
     ///
     /// # Errors

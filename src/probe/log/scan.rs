@@ -14,7 +14,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use regex_automata::meta::Cache;
 use regex_automata::{Input, Span};
 
-use super::patterns::Patterns;
+use super::patterns::{PatternError, Patterns};
 use super::reader;
 use super::select::Selection;
 
@@ -40,6 +40,34 @@ pub struct Search {
     pub count_lines: bool,
     /// Whether the values of groups are kept.
     pub captures: bool,
+}
+
+/// What to look for, as it is written: a search is made of it when the log is looked at.
+#[derive(Clone, Debug)]
+pub struct Sought {
+    /// The patterns whose lines are counted.
+    pub patterns: Vec<String>,
+    /// A line that one of these matches does not count.
+    pub ignore: Vec<String>,
+    /// Whether all lines are counted too.
+    pub count_lines: bool,
+    /// Whether the values of groups are kept.
+    pub captures: bool,
+}
+
+impl Sought {
+    /// Makes the search.
+    ///
+    /// # Errors
+    /// Names a pattern that cannot be searched for.
+    pub fn search(&self) -> Result<Search, PatternError> {
+        Ok(Search {
+            patterns: Patterns::new(&self.patterns)?,
+            ignore: Patterns::new(&self.ignore)?,
+            count_lines: self.count_lines,
+            captures: self.captures,
+        })
+    }
 }
 
 /// What was found so far.

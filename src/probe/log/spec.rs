@@ -6,7 +6,7 @@ use serde_json_path::JsonPath;
 
 use super::look::LogProbe;
 use super::patterns::Patterns;
-use super::scan::Search;
+use super::scan::Sought;
 use super::select::{At, Field, Is};
 use super::stamp::Form;
 use crate::diag::Diagnostic;
@@ -112,9 +112,9 @@ pub(super) struct Spec {
     pub(super) fields: Vec<Field>,
     pub(super) form: Form,
     pub(super) max_bytes: Option<u64>,
-    /// The patterns as written, in the order of `search.patterns`.
+    /// The patterns that measures use, in the order of `sought.patterns`.
     pub(super) keys: Vec<String>,
-    pub(super) search: Search,
+    pub(super) sought: Sought,
     pub(super) wants_rate: bool,
     pub(super) wants_json: bool,
 }
@@ -144,13 +144,15 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
     let form = optional(node.get("timestamp"), |n| form(compiling, n));
     let max_bytes = optional(node.get("max_bytes"), |n| size(compiling, n));
     let keys = keys(compiling);
-    let patterns = patterns_of(compiling, node, &keys);
-    let ignored = compiling.ignore.to_vec();
-    let ignore = patterns_of(compiling, node, &ignored);
+    let ignore = compiling.ignore.to_vec();
+    let valid = [&keys, &ignore].map(|patterns| check_patterns(compiling, node, patterns));
     let (source, since, fields) = (source?, since?, fields?);
-    let search = Search {
-        patterns: patterns?,
-        ignore: ignore?,
+    if valid.contains(&false) {
+        return None;
+    }
+    let sought = Sought {
+        patterns: keys.clone(),
+        ignore,
         count_lines: compiling.wants.any("scanned_lines"),
         captures: compiling.wants.any("captures"),
     };
@@ -164,7 +166,7 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
         form: form?.unwrap_or(Form::Usual),
         max_bytes: max_bytes?,
         keys,
-        search,
+        sought,
         wants_rate: compiling.wants.any("rate"),
         wants_json: compiling.wants.any("valid_json"),
     })))
@@ -188,14 +190,12 @@ fn keys(compiling: &Compiling<'_, '_>) -> Vec<String> {
     keys
 }
 
-fn patterns_of(compiling: &mut Compiling<'_, '_>, node: &Node, patterns: &[String]) -> Option<Patterns> {
-    match Patterns::new(patterns) {
-        Ok(patterns) => Some(patterns),
-        Err(error) => {
-            compiling.reading.say(Diagnostic::error("bad-regex", node.span, error.to_string()));
-            None
-        }
+fn check_patterns(compiling: &mut Compiling<'_, '_>, node: &Node, patterns: &[String]) -> bool {
+    let checked = Patterns::check(patterns);
+    if let Err(error) = &checked {
+        compiling.reading.say(Diagnostic::error("bad-regex", node.span, error.to_string()));
     }
+    checked.is_ok()
 }
 
 fn source(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Source> {
@@ -248,7 +248,9 @@ fn path(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Template> {
     let text = template.source();
     let fault = match text.trim() {
         "" => Some("the path is empty".to_owned()),
-        _ if template.is_literal() && paths::is_glob(text) => paths::check(text).err(),
+        _ if template.is_literal() && paths::is_glob(text) => {
+            paths::check(text).err().map(|error| format!("bad glob: {error}"))
+        }
         _ => None,
     };
     if let Some(message) = fault {

@@ -1,4 +1,5 @@
-//! Nothing secret and nothing oversize leaves a worker: what it returns goes through here before any sink sees it.
+//! Nothing secret and nothing oversize leaves the engine: what workers return and what the run says of itself goes
+//! through here before any sink sees it.
 //!
 //! Every secret is masked as `***` in all the forms in which it may come back ([`forms`]): as it is, percent-encoded,
 //! base64, JSON-escaped and so on, in one pass over the text. Afterwards texts are cut to what the record keeps
@@ -6,6 +7,7 @@
 
 mod forms;
 pub mod limits;
+mod outline;
 mod pieces;
 mod walk;
 mod wrapped;
@@ -14,7 +16,7 @@ use std::borrow::Cow;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use crate::event::StepResult;
+use crate::event::{EventKind, StepResult};
 use crate::model::{Observation, Secret, Value, Verdict};
 
 use pieces::Pieces;
@@ -70,6 +72,13 @@ impl Redactor {
     /// Masks every secret in a JSON value: in texts, keys, and numbers that are one.
     pub fn json(&self, value: &mut serde_json::Value) {
         walk::json(self, value);
+    }
+
+    /// Masks an event that does not come from a worker: what the run says of itself.
+    pub fn event(&self, kind: &mut EventKind) {
+        if !self.forms.is_empty() {
+            outline::event(self, kind);
+        }
     }
 
     /// Masks and bounds an observation.

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
-use super::{MASK, Redactor, limits};
+use super::{MASK, Redactor, limits, outline};
 use crate::event::StepResult;
-use crate::model::{Evidence, Found, Note, Observation, Value, Verdict};
+use crate::model::{Evidence, Found, Measures, Note, Observation, Value, Verdict};
 
 /// Masks a text in place.
 fn mask(redactor: &Redactor, text: &mut String) {
@@ -151,6 +151,7 @@ pub(super) fn observation(redactor: &Redactor, observation: &mut Observation) {
     let mut remarks = Vec::new();
     match &mut observation.found {
         Found::Measures(measures) => {
+            names(redactor, measures);
             for (name, value) in measures.iter_mut() {
                 remarks.extend(measured(redactor, value).map(|what| Note::info(format!("{name}: {what}"))));
             }
@@ -165,6 +166,18 @@ pub(super) fn observation(redactor: &Redactor, observation: &mut Observation) {
     observation.notes.extend(remarks);
     notes(redactor, &mut observation.notes);
     evidence(redactor, &mut observation.evidence);
+}
+
+/// Masks the keys of keyed measures.
+fn names(redactor: &Redactor, measures: &mut Measures) {
+    if measures.iter().any(|(name, _)| outline::measure_name(redactor, name).is_some()) {
+        let mut renamed = Measures::new();
+        for (name, value) in measures.iter() {
+            let masked = outline::measure_name(redactor, name).unwrap_or_else(|| name.clone());
+            renamed.set(masked, value.clone());
+        }
+        *measures = renamed;
+    }
 }
 
 fn notes(redactor: &Redactor, notes: &mut Vec<Note>) {
@@ -223,7 +236,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::{Measures, Sample, Secret};
+    use crate::model::{Sample, Secret};
 
     fn redactor() -> Redactor {
         Redactor::new(&[Secret::new("s3cr3t-word"), Secret::new("48151623")])

@@ -52,7 +52,7 @@ impl TestEnv {
 
     /// Makes a command of the program that runs in the folder, with a bare environment.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_holdpoint"));
+        let mut command = Command::new(program());
         command.args(args).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.folder.path());
         command.env("USER", "tester").env("NO_COLOR", "1");
@@ -63,6 +63,11 @@ impl TestEnv {
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         Ran::of(self.command(args).output().expect("the program runs"))
     }
+}
+
+/// The program: the one that was built with the tests, unless the environment names another build of it.
+fn program() -> std::ffi::OsString {
+    std::env::var_os("CARGO_BIN_EXE_holdpoint").unwrap_or_else(|| env!("CARGO_BIN_EXE_holdpoint").into())
 }
 
 impl Ran {

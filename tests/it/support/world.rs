@@ -1,13 +1,29 @@
-//! The worlds that checklists are run in: the sample service, a real Prometheus that scrapes it.
+//! The worlds that checklists are run in: the sample service, a real Prometheus that scrapes it, an nginx.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use holdpoint::demo::{self, Flaws};
 
+use super::nginx::Nginx;
 use super::prometheus::Prometheus;
+
+/// What nginx answers: what it was sent, a redirect, a login, bytes that are no JSON.
+const LOCATIONS: &str = r#"
+location /echo { default_type application/json; add_header X-Method $request_method;
+ return 200 '{"method":"$request_method","query":"$args","type":"$content_type","check":"$http_x_check","auth":"$http_authorization","length":"$content_length","agent":"$http_user_agent"}'; }
+location /moved { return 302 /echo; }
+location /loop { return 302 /loop; }
+location /broken { default_type application/json; return 200 '{"status": '; }
+location /teapot { return 418 'short and stout'; }
+"#;
 
 /// What a run stands in. Everything ends with it.
 pub(crate) struct World {
     service: Option<Served>,
     prometheus: Option<Prometheus>,
+    nginx: Option<Nginx>,
 }
 
 /// The sample service on a runtime of its own.
@@ -26,9 +42,12 @@ impl World {
             ["service", "service broken", "prometheus"].iter().any(|w| wants(w)).then(|| Served::start(flaws));
         let prometheus = wants("prometheus").then(|| {
             let service = service.as_ref().expect("Prometheus scrapes the service");
-            Prometheus::start("# EOF\n", &[service.service.address().to_string()])
+            let prometheus = Prometheus::start("# EOF\n", &[service.service.address().to_string()]);
+            wait_for(&prometheus, "app_queue_length");
+            prometheus
         });
-        Self { service, prometheus }
+        let nginx = wants("nginx").then(|| Nginx::start(LOCATIONS).expect("nginx is installed"));
+        Self { service, prometheus, nginx }
     }
 
     /// Returns `--set` for those inputs that a checklist declares and this world knows.
@@ -42,14 +61,40 @@ impl World {
         if let Some(prometheus) = &self.prometheus {
             known.push(("prometheus_url", prometheus.url()));
         }
+        if let Some(nginx) = &self.nginx {
+            known.push(("nginx_url", nginx.url.clone()));
+        }
         let declared = |name: &str| checklist.lines().any(|line| line.trim_start().starts_with(&format!("{name}:")));
         let known = known.into_iter().filter(|(name, _)| declared(name));
         known.flat_map(|(name, value)| ["--set".to_owned(), format!("{name}={value}")]).collect()
     }
 
+    /// The Prometheus, where there is one.
+    pub(crate) fn prometheus(&self) -> &Prometheus {
+        self.prometheus.as_ref().expect("a world with Prometheus")
+    }
+
     /// The sample service, where there is one.
     pub(crate) fn service(&self) -> &demo::Service {
         &self.service.as_ref().expect("a world with the service").service
+    }
+}
+
+/// Waits until a metric has a few samples, so that rates over it have a value.
+fn wait_for(prometheus: &Prometheus, metric: &str) {
+    let address = prometheus.url().replace("http://", "");
+    let path = format!("/api/v1/query?query=count_over_time({metric}%5B1m%5D)%3E=3");
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(&address)?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let started = Instant::now();
+    while !ask().is_ok_and(|answer| answer.contains("\"value\"")) {
+        assert!(started.elapsed() < Duration::from_secs(30), "{metric} is never scraped");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
