@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use tokio::task::JoinSet;
 
 use crate::event::Sink;
 use crate::live::console::Console;
@@ -118,19 +119,18 @@ pub(crate) async fn carry_out(plan: Plan, wanted: &Wanted, job: &Job<'_>) -> Res
         allow_changes: job.allow_changes,
         read_only: job.how.read_only,
     };
-<<<<<<< HEAD
-    let running = crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, job.stop.clone());
     // As a task of its own it runs beside its workers: between threads, every step would cost two switches.
-    tokio::spawn(running).await?;
-=======
-    let running =
-        crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, job.signals.stop.clone());
+    let mut running = JoinSet::new();
+    let stop = job.signals.stop.clone();
+    running.spawn(crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, stop));
     tokio::select! {
-        _ = running => {}
-        // The run is dropped here, and what it started with it.
-        () = job.signals.leave() => signals::exit().await,
+        ended = running.join_next() => ended.transpose().map(|_| ())?,
+        () = job.signals.leave() => {
+            // The run is dropped here, and what it started with it.
+            running.shutdown().await;
+            signals::exit().await
+        }
     }
->>>>>>> main
     let end = tokio::task::spawn_blocking(move || thread.join()).await?;
     let end = end.map_err(|_| anyhow::anyhow!("the thread that keeps the record broke down"))?;
     match conclude(&run, &kept, end, wanted, job) {
