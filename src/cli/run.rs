@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use tokio::task::JoinSet;
 
 use crate::event::Sink;
 use crate::live::console::Console;
@@ -118,18 +119,15 @@ pub(crate) async fn carry_out(plan: Plan, wanted: &Wanted, job: &Job<'_>) -> Res
         allow_changes: job.allow_changes,
         read_only: job.how.read_only,
     };
-    let running =
-        crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, job.signals.stop.clone());
     // As a task of its own it runs beside its workers: between threads, every step would cost two switches.
-    let mut running = tokio::spawn(running);
+    let mut running = JoinSet::new();
+    let stop = job.signals.stop.clone();
+    running.spawn(crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, stop));
     tokio::select! {
-        joined = &mut running => {
-            joined?;
-        }
+        ended = running.join_next() => ended.transpose().map(|_| ())?,
         () = job.signals.leave() => {
-            // The run is dropped, and what it started with it.
-            running.abort();
-            let _ = running.await;
+            // The run is dropped here, and what it started with it.
+            running.shutdown().await;
             signals::exit().await
         }
     }
