@@ -479,11 +479,7 @@ fn nasty_files_are_refused_quickly_and_in_words() {
             step(&keyed("http: GET http://h/", "json", &format!("$[?{}]", deep("(", ")")))),
             "bad-jsonpath",
         ),
-        (
-            "a deep pattern",
-            step(&keyed("log: a", "matches", &deep("(", ")"))),
-            "bad-regex",
-        ),
+        ("a deep pattern", step(&keyed("log: a", "matches", &deep("(", ")"))), "bad-regex"),
         ("a large pattern", step("log: a\n        expect: { matches: { '((a{1000}){1000}){1000}': 1 } }"), "bad-regex"),
         (
             "a deep condition",

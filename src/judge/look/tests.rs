@@ -101,7 +101,8 @@ fn no_data_follows_the_steps_choice_and_missing_is_a_failure() {
 #[test]
 fn nothing_is_absent_from_what_could_not_be_looked_into() {
     for on_no_data in [OnNoData::Inconclusive, OnNoData::Fail] {
-        for (kind, passes) in [(Kind::Quantity, true), (Kind::Json, false), (Kind::Text, false), (Kind::Number, false)] {
+        for (kind, passes) in [(Kind::Quantity, true), (Kind::Json, false), (Kind::Text, false), (Kind::Number, false)]
+        {
             for matcher in [Matcher::Absent, Matcher::Not(Box::new(Matcher::Exists))] {
                 let expect = of("x", kind, matcher);
                 let terms = Terms { expect: Some(&expect), on_no_data, ..Terms::default() };

@@ -179,7 +179,10 @@ impl Consistently {
         }
         // A look that took as long as the window has not seen that it went on holding.
         if self.count() < 2 && !self.length.is_zero() {
-            return (Outcome::Inconclusive, format!("only {count} in {length}: whether it went on holding is not known"));
+            return (
+                Outcome::Inconclusive,
+                format!("only {count} in {length}: whether it went on holding is not known"),
+            );
         }
         if self.blank * 2 > self.count() {
             return (Outcome::Inconclusive, format!("{} of {count} saw nothing, more than half{because}", self.blank));
