@@ -79,7 +79,7 @@ pub struct PlanStep {
     /// Its kind.
     pub kind: &'static ProbeKind,
     /// Expectations that use captured values, compiled when these are known.
-    pub deferred: Option<Deferred>,
+    pub deferred: Option<Box<Deferred>>,
     /// When it looks.
     pub window: Window,
     /// Further attempts after errors of looking.
@@ -191,7 +191,7 @@ pub fn build(
     let ids = order::Ids::new(&sections, &steps, step_ids.keys());
     order::settle_sections(&mut sections, &section_needs, &ids, reading.diagnostics);
     order::settle(&sections, &mut steps, &places, &ids, reading.diagnostics);
-    select::pull_in(&mut steps);
+    select::pull_in(&sections, &mut steps);
     for input in checklist.inputs.iter().filter(|input| !used_inputs.contains(&input.name)) {
         let message = format!("input {:?} is declared and never used", input.name);
         reading.say(Diagnostic::error("unused-input", input.span, message).help("use it, or remove it"));
@@ -246,6 +246,7 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
         let defaults = defaults(checklist.node.get("defaults"), reading);
         let names = checklist.sections.iter().flat_map(|s| &s.steps).filter_map(|s| s.get("capture")?.map()).flatten();
         let captures = names.filter_map(|(key, _)| key.text().map(str::to_owned)).collect();
+        let count = checklist.sections.iter().map(|section| section.steps.len()).sum();
         Self {
             checklist,
             inputs: inputs.values.clone(),
@@ -253,10 +254,10 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
             secrets: inputs.secrets.clone(),
             defaults,
             sources,
-            sections: Vec::new(),
-            steps: Vec::new(),
-            places: Vec::new(),
-            step_ids: HashMap::new(),
+            sections: Vec::with_capacity(checklist.sections.len()),
+            steps: Vec::with_capacity(count),
+            places: Vec::with_capacity(count),
+            step_ids: HashMap::with_capacity(count),
             section_ids: HashMap::new(),
             section_needs: Vec::new(),
             section_tags: Vec::new(),
@@ -332,9 +333,10 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
     /// Returns the id that is given, or the one that the name gives.
     pub(crate) fn id_of(&mut self, node: &Node, name: &str) -> String {
         let Some((text, given)) = node.get("id").and_then(|n| Some((n.text()?, n))) else {
-            let id = id::kebab(&self.without_secrets(name));
+            let shown = self.without_secrets(name);
+            let id = id::kebab(&shown);
             if id.is_empty() && !name.is_empty() {
-                let message = format!("the name {name:?} holds nothing to make an id of");
+                let message = format!("the name {shown:?} holds nothing to make an id of");
                 let diagnostic = Diagnostic::error("bad-id", crate::checklist::name_place(node), message);
                 self.reading.say(diagnostic.help("use letters or digits, or give an `id`"));
             }

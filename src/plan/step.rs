@@ -26,7 +26,7 @@ use super::{
 struct Terms {
     expect: Option<Expectation>,
     warn: Option<Expectation>,
-    deferred: Option<Deferred>,
+    deferred: Option<Box<Deferred>>,
 }
 
 impl Builder<'_, '_, '_> {
@@ -186,7 +186,7 @@ impl Builder<'_, '_, '_> {
         let should = compile(warn, self.reading);
         // An expectation whose input has no value yet is there all the same.
         let waits = (expect.is_some() && known.is_none()) || (warn.is_some() && should.is_none());
-        let deferred = waits.then(|| Deferred { expect: expect.cloned(), warn: warn.cloned() });
+        let deferred = waits.then(|| Box::new(Deferred { expect: expect.cloned(), warn: warn.cloned() }));
         Terms { expect: known, warn: should, deferred }
     }
 
@@ -210,7 +210,7 @@ impl Builder<'_, '_, '_> {
             let expect = expect_node.and_then(|n| expect::compile(&mut reading, kind, n));
             let warn = warn_node.and_then(|n| expect::compile(&mut reading, kind, n));
             if !diagnostics.has_errors() {
-                let deferred = Some(Deferred { expect: expect_node.cloned(), warn: warn_node.cloned() });
+                let deferred = Some(Box::new(Deferred { expect: expect_node.cloned(), warn: warn_node.cloned() }));
                 return Terms { expect, warn, deferred };
             }
             first.get_or_insert(diagnostics);

@@ -98,7 +98,7 @@ impl Dispatcher {
     async fn run(&mut self, identity: Identity) -> Ended {
         let begin = self.shop.world.clock.elapsed();
         self.emitter.emit(EventKind::RunStarted { run: identity.run, header: Box::new(identity.header) });
-        self.announce_plan();
+        self.announce_plan().await;
         let plan = Arc::clone(&self.plan);
         for (position, section) in plan.sections.iter().enumerate().filter(|(_, s)| s.outline.part == Part::Section) {
             self.section(position, section).await;
@@ -127,12 +127,15 @@ impl Dispatcher {
         }
     }
 
-    fn announce_plan(&mut self) {
+    async fn announce_plan(&mut self) {
         let plan = Arc::clone(&self.plan);
         for section in &plan.sections {
             for piece in plan.steps[section.steps.clone()].chunks(PIECE) {
                 let steps = piece.iter().map(|step| step.outline.clone()).collect();
                 self.emitter.emit(EventKind::Planned { section: section.outline.clone(), steps });
+                if piece.len() == PIECE {
+                    self.emitter.flush().await;
+                }
             }
         }
     }
@@ -487,8 +490,9 @@ impl Dispatcher {
 
 /// Waits until the run is asked to stop.
 async fn stopped(stop: &mut Stop) -> String {
-    match stop.wait_for(Option::is_some).await {
-        Ok(cause) => cause.clone().unwrap_or_default(),
+    let cause = stop.wait_for(Option::is_some).await.map(|cause| cause.clone().unwrap_or_default());
+    match cause {
+        Ok(cause) => cause,
         // Nobody can ask any more.
         Err(_) => std::future::pending().await,
     }

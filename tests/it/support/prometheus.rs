@@ -37,7 +37,7 @@ impl Prometheus {
     }
 
     /// Waits until a query gives something.
-    pub(crate) fn wait_for(&self, query: &str) {
+    pub(crate) fn wait_until(&self, query: &str) {
         let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
         let started = Instant::now();
         while !get(self.port, &format!("/api/v1/query?query={query}"))
