@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regex::{Captures, Regex};
 
@@ -29,18 +30,29 @@ fn every_case_comes_out_as_it_says() {
         let world = std::fs::read_to_string(folder.join("world")).unwrap_or_default();
         by_world.entry(world.trim().to_owned()).or_default().push(folder);
     }
-    let mut problems = Vec::new();
-    for (kind, folders) in by_world {
-        let world = World::start(&kind);
-        std::thread::scope(|scope| {
-            for chunk in folders.chunks(8) {
-                let world = &world;
-                let threads: Vec<_> = chunk.iter().map(|folder| scope.spawn(move || case(folder, world))).collect();
-                problems.extend(threads.into_iter().flat_map(|t| t.join().expect("no panic")));
-            }
-        });
-    }
+    let problems: Vec<String> = std::thread::scope(|scope| {
+        let worlds: Vec<_> =
+            by_world.iter().map(|(kind, folders)| scope.spawn(move || in_world(kind, folders))).collect();
+        worlds.into_iter().flat_map(|world| world.join().expect("no panic")).collect()
+    });
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+/// Runs the cases of one kind of world, a few at a time: most of them wait most of the time.
+fn in_world(kind: &str, folders: &[PathBuf]) -> Vec<String> {
+    let world = World::start(kind);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut problems = Vec::new();
+        while let Some(folder) = folders.get(next.fetch_add(1, Ordering::Relaxed)) {
+            problems.extend(case(folder, &world));
+        }
+        problems
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+    })
 }
 
 fn folders() -> Vec<PathBuf> {
