@@ -180,7 +180,10 @@ impl Consistently {
             return (Outcome::Inconclusive, format!("only {} of {count} held, {enough} needed{because}", self.good));
         }
         if self.min_samples.is_none() && self.blank > self.count() / 2 {
-            return (Outcome::Inconclusive, format!("{} of {count} could not look or could not tell, more than half{because}", self.blank));
+            return (
+                Outcome::Inconclusive,
+                format!("{} of {count} could not look or could not tell, more than half{because}", self.blank),
+            );
         }
         self.held(&length, &count)
     }
