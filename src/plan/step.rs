@@ -1,6 +1,6 @@
 //! One step: its probe found and compiled, its expectations typed, everything about it settled.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -9,10 +9,10 @@ use crate::checklist::REFUSED;
 use crate::checklist::form::STEP;
 use crate::checklist::name_place;
 use crate::checklist::reading::Reading;
-use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
+use crate::diag::{Diagnostic, Diagnostics, Span, did_you_mean};
 use crate::model::outline::{Guidance, OnNoData, Part, SectionOutline, StepOutline, Weight};
-use crate::model::{Expectation, MeasureName, StepId};
-use crate::probe::{self, Compiling, Probe, ProbeKind, Wants};
+use crate::model::{Expectation, Literal, Matcher, StepId};
+use crate::probe::{self, Compiling, Keys, MeasureSpec, Probe, ProbeKind, Wants};
 use crate::shape;
 use crate::template::{Expression, Scope};
 use crate::yaml::{Data, Node};
@@ -26,7 +26,7 @@ use super::{
 struct Terms {
     expect: Option<Expectation>,
     warn: Option<Expectation>,
-    deferred: Option<Deferred>,
+    deferred: Option<Box<Deferred>>,
 }
 
 impl Builder<'_, '_, '_> {
@@ -35,8 +35,9 @@ impl Builder<'_, '_, '_> {
         let name = self.name_of(node);
         let id = StepId::new(self.id_of(node, &name));
         let place = name_place(node);
-        if let Some(first) = self.step_ids.insert(id.clone(), place) {
-            self.say_duplicate("step", id.as_str(), place, first);
+        let given = node.get("id").map_or(place, |id| id.span);
+        if let Some(first) = self.step_ids.insert(id.clone(), given).filter(|_| !id.as_str().is_empty()) {
+            self.say_duplicate("step", id.as_str(), given, first);
         }
         let Some((kind, value)) = self.probe_of(node) else {
             // The rest of the step is still checked for what can be checked without its probe.
@@ -50,7 +51,7 @@ impl Builder<'_, '_, '_> {
         let mut wants = Wants::default();
         let used = [&terms.expect, &terms.warn];
         used.into_iter().flatten().flat_map(|e| expect::wants(kind, e)).for_each(|name| wants.add(name));
-        capture.iter().flat_map(|(_, e)| measures_used(e, kind)).for_each(|name| wants.add(name));
+        capture.iter().flat_map(|(_, e)| expect::used(kind, e)).for_each(|name| wants.add(name));
         let timeout = node.get("timeout").and_then(|n| self.reading.duration(n)).unwrap_or(self.defaults.timeout);
         let ignore = texts(node.get("ignore"));
         self.check_ignore(node);
@@ -64,7 +65,9 @@ impl Builder<'_, '_, '_> {
         let needs = needs_of(node);
         let Some(probe) = probe else { return };
         let expect = join(terms.expect, probe.implied());
-        if expect.is_none() && terms.warn.is_none() && terms.deferred.is_none() && !kind.speaks_for_itself {
+        let silent = expect.is_none() && terms.warn.is_none() && terms.deferred.is_none();
+        // A misspelt `expect` is one mistake, not two.
+        if silent && !kind.speaks_for_itself && !has_unknown_key(node) {
             self.say_asserts_nothing(node, kind);
         }
         let mut outline = StepOutline {
@@ -90,7 +93,7 @@ impl Builder<'_, '_, '_> {
         let selected = section.part != Part::Section || selection.takes(&outline, section);
         let skipped = selection.skips(&outline, section);
         let timeout = probe.needs().map_or(timeout, |least| timeout.max(least + Duration::from_secs(1)));
-        self.places.push(Places { name: place, needs: needs.clone(), captured });
+        self.places.push(Places { name: place, needs: needs.clone(), captures: capture_places(node), captured });
         self.steps.push(PlanStep {
             outline,
             probe,
@@ -183,7 +186,7 @@ impl Builder<'_, '_, '_> {
         let should = compile(warn, self.reading);
         // An expectation whose input has no value yet is there all the same.
         let waits = (expect.is_some() && known.is_none()) || (warn.is_some() && should.is_none());
-        let deferred = waits.then(|| Deferred { expect: expect.cloned(), warn: warn.cloned() });
+        let deferred = waits.then(|| Box::new(Deferred { expect: expect.cloned(), warn: warn.cloned() }));
         Terms { expect: known, warn: should, deferred }
     }
 
@@ -199,14 +202,15 @@ impl Builder<'_, '_, '_> {
             remember_templates(node, self.reading);
         }
         let mut first = None;
-        for stand_in in ["1", "1s", "1B", "x"] {
-            let scope = self.scope_with(stand_in);
+        let (inputs, captures) = (&self.inputs, &self.captures);
+        let scopes = || ["1", "1s", "1B", "x"].map(|stand_in| scope_with(inputs, captures, stand_in));
+        for scope in self.stand_ins.get_or_init(scopes) {
             let mut diagnostics = Diagnostics::new();
-            let mut reading = Reading::new(self.reading.sources, &mut diagnostics, &scope);
+            let mut reading = Reading::new(self.reading.sources, &mut diagnostics, scope);
             let expect = expect_node.and_then(|n| expect::compile(&mut reading, kind, n));
             let warn = warn_node.and_then(|n| expect::compile(&mut reading, kind, n));
             if !diagnostics.has_errors() {
-                let deferred = Some(Deferred { expect: expect_node.cloned(), warn: warn_node.cloned() });
+                let deferred = Some(Box::new(Deferred { expect: expect_node.cloned(), warn: warn_node.cloned() }));
                 return Terms { expect, warn, deferred };
             }
             first.get_or_insert(diagnostics);
@@ -215,14 +219,6 @@ impl Builder<'_, '_, '_> {
             self.reading.say(diagnostic.clone());
         }
         Terms::default()
-    }
-
-    fn scope_with(&self, stand_in: &str) -> Scope {
-        let captured: Map<String, Value> = self.captures.iter().map(|name| (name.clone(), json!(stand_in))).collect();
-        let mut roots = Map::new();
-        roots.insert("inputs".into(), Value::Object(self.inputs.clone()));
-        roots.insert("captured".into(), Value::Object(captured));
-        Scope::new(roots)
     }
 
     fn captures_of(&mut self, node: &Node, kind: &'static ProbeKind) -> Vec<(String, Expression)> {
@@ -254,24 +250,46 @@ impl Builder<'_, '_, '_> {
         }
     }
 
+    /// Reads what is shown of the step; tags and priority of its section are its own.
     fn guidance(&mut self, node: &Node) -> Guidance {
+        let mut tags = texts(node.get("tags"));
+        tags.extend(self.section_tags.iter().filter(|tag| !tags.contains(tag)).cloned().collect::<Vec<_>>());
         Guidance {
             why: shown(node, "why", self.reading),
             runbook: shown(node, "runbook", self.reading),
             owner: shown(node, "owner", self.reading),
             contact: shown(node, "contact", self.reading),
-            priority: node.get("priority").and_then(Node::text).map(str::to_owned),
-            tags: texts(node.get("tags")),
+            priority: node.get("priority").and_then(Node::text).map(str::to_owned).or(self.section_priority.clone()),
+            tags,
         }
     }
 
     fn say_asserts_nothing(&mut self, node: &Node, kind: &ProbeKind) {
-        let primary = kind.measures.first().map_or("value", |m| m.name);
         let message = "the step asserts nothing: it would pass whatever it finds";
-        let help =
-            format!("say what must hold, such as `expect: {{ {primary}: … }}`, or `expect: {{ {primary}: exists }}`");
+        let help = match kind.measures.first() {
+            Some(MeasureSpec { name, keys: Some(Keys::Regex), .. }) => {
+                format!("say what must hold, such as `expect: {{ {name}: {{ 'PATTERN': 0 }} }}`")
+            }
+            primary => {
+                let name = primary.map_or("value", |m| m.name);
+                format!("say what must hold, such as `expect: {{ {name}: … }}`, or `expect: {{ {name}: exists }}`")
+            }
+        };
         self.reading.say(Diagnostic::error("asserts-nothing", name_place(node), message).help(help));
     }
+}
+
+/// Lists the names under `capture` with their places.
+fn capture_places(node: &Node) -> Vec<(String, Span)> {
+    let entries = node.get("capture").and_then(Node::map).unwrap_or_default();
+    entries.iter().map(|(key, _)| (key.text().unwrap_or_default().to_owned(), key.span)).collect()
+}
+
+/// Makes a scope in which all captured values are the same.
+fn scope_with(inputs: &Map<String, Value>, captures: &HashSet<String>, stand_in: &str) -> Scope {
+    let captured: Map<String, Value> = captures.iter().map(|name| (name.clone(), json!(stand_in))).collect();
+    let roots = [("inputs", inputs.clone()), ("captured", captured)];
+    Scope::new(roots.map(|(name, values)| (name.to_owned(), Value::Object(values))).into_iter().collect())
 }
 
 impl Retry {
@@ -322,7 +340,14 @@ fn evidence(node: &Node) -> EvidencePolicy {
     }
 }
 
-/// Joins what the user expects and what the probe itself asserts: both must hold. What is said twice is asked once.
+/// Tells whether a key of a step is neither one of the language nor a probe; that is said elsewhere.
+fn has_unknown_key(node: &Node) -> bool {
+    let known = |name: &str| STEP.fields.iter().any(|f| f.key == name) || probe::find(name).is_some();
+    node.map().unwrap_or_default().iter().any(|(key, _)| key.text().is_some_and(|name| !known(name)))
+}
+
+/// Joins what the user expects and what the probe itself asserts: both must hold. What is said twice is asked once,
+/// and a yes that is only the usual gives way to the user's own word.
 pub(crate) fn join(expect: Option<Expectation>, implied: Option<Expectation>) -> Option<Expectation> {
     match (expect, implied) {
         (Some(expect), Some(implied)) if says(&expect, &implied) => Some(expect),
@@ -335,17 +360,10 @@ fn says(expect: &Expectation, implied: &Expectation) -> bool {
     match (expect, implied) {
         (Expectation::All(list), _) => list.iter().any(|one| says(one, implied)),
         (Expectation::Measure { name, matcher, .. }, Expectation::Measure { name: n, matcher: m, .. }) => {
-            name == n && matcher == m
+            name == n && (matcher == m || *m == Matcher::Equals(Literal::Bool(true)))
         }
         _ => false,
     }
-}
-
-/// Lists the measures that an expression uses, as wholes.
-fn measures_used(expression: &Expression, kind: &ProbeKind) -> Vec<MeasureName> {
-    let roots: BTreeSet<String> = expression.references().into_iter().map(|r| r.root).collect();
-    let used = kind.measures.iter().filter(|m| m.name.split('.').next().is_some_and(|root| roots.contains(root)));
-    used.map(|m| MeasureName::plain(m.name)).collect()
 }
 
 fn unknown_key(key: &Node) -> Diagnostic {

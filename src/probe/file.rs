@@ -44,7 +44,7 @@ static OBJECT: Object = Object {
     fields: &[
         field("path", Shape::Template, "The file or a glob."),
         field(
-            "parse",
+            "format",
             Shape::Word(parsed::FORMATS),
             "How the content is read for `json`; by the name's ending if it is left out.",
         ),
@@ -109,7 +109,9 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Pro
     let path = compiling.reading.template(written, Place::Plain)?;
     let fault = match path.source().trim() {
         "" => Some("the path is empty".to_owned()),
-        text if path.is_literal() && paths::is_glob(text) => paths::check(text).err(),
+        text if path.is_literal() && paths::is_glob(text) => {
+            paths::check(text).err().map(|error| format!("bad glob: {error}"))
+        }
         _ => None,
     };
     if let Some(message) = fault {
@@ -123,7 +125,7 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Pro
     }
     Some(Box::new(FileProbe(Spec {
         path,
-        format: node.get("parse").and_then(Node::text).map(str::to_owned),
+        format: node.get("format").and_then(Node::text).map(str::to_owned),
         json,
         text: compiling.wants.any("text"),
         digest: compiling.wants.any("sha256"),

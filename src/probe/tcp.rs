@@ -102,6 +102,10 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Pro
 /// Checks an address as far as it is known before anything runs.
 fn check(reading: &mut Reading<'_>, node: &Node, address: &Template) -> Option<()> {
     let Ok(text) = address.render(reading.inputs) else { return Some(()) };
+    if !address.is_literal() && text.trim().is_empty() {
+        // An input that is empty by default: `when` asks about it.
+        return Some(());
+    }
     match parse(&text) {
         Ok(_) => Some(()),
         Err(message) => {

@@ -53,7 +53,7 @@ impl Consistently {
         Self {
             length,
             tolerate: tolerate.filter(|tolerate| !tolerate.is_zero()),
-            failures,
+            failures: failures.filter(|failures| *failures > 0 || tolerate.is_some_and(|t| !t.is_zero())),
             min_samples,
             good: 0,
             warned: 0,
@@ -179,6 +179,13 @@ impl Consistently {
         if self.good < enough {
             return (Outcome::Inconclusive, format!("only {} of {count} held, {enough} needed{because}", self.good));
         }
+        // A look that took as long as the window has not seen that it went on holding.
+        if self.count() < 2 && !self.length.is_zero() {
+            return (
+                Outcome::Inconclusive,
+                format!("only {count} in {length}: whether it went on holding is not known"),
+            );
+        }
         if self.min_samples.is_none() && self.blank > self.count() / 2 {
             return (
                 Outcome::Inconclusive,
@@ -194,8 +201,10 @@ impl Consistently {
             summary.push_str(&format!(", worst {}", worst.observed));
         }
         if self.failed > 0 {
-            let longest = time(self.longest);
-            summary.push_str(&format!("; {} failed, tolerated (longest breach {longest})", looks(self.failed)));
+            summary.push_str(&format!("; {} failed, tolerated", looks(self.failed)));
+            if !self.longest.is_zero() {
+                summary.push_str(&format!(" (longest breach {})", time(self.longest)));
+            }
         }
         let gap = self.blank > 0 && self.min_samples.is_none();
         if self.blank > 0 {
@@ -318,6 +327,15 @@ mod tests {
         assert_eq!(window.look(s(0), &Verdict::of(Outcome::Pass, "")), Next::Continue);
         assert_eq!(window.at_end(s(20)).summary, "cut short after 20s of 1m (1 look)");
         assert_eq!(window.at_end(s(60)).outcome, Outcome::Inconclusive, "two samples are needed");
+    }
+
+    #[test]
+    fn one_look_has_not_seen_that_it_went_on() {
+        let mut window = Consistently::new(s(60), None, None, None);
+        assert_eq!(window.look(s(0), &Verdict::of(Outcome::Pass, "")), Next::Continue);
+        let end = window.at_end(s(70));
+        assert_eq!(end.outcome, Outcome::Inconclusive);
+        assert_eq!(end.summary, "only 1 look in 1m: whether it went on holding is not known");
     }
 
     #[test]

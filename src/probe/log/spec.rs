@@ -9,6 +9,7 @@ use super::patterns::Patterns;
 use super::scan::Sought;
 use super::select::{At, Field, Is};
 use super::stamp::Form;
+use crate::checklist::reading::is_deep_path;
 use crate::diag::Diagnostic;
 use crate::model::quantity::{Quantity, Unit};
 use crate::probe::{Compiling, Probe, paths};
@@ -254,7 +255,9 @@ fn path(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Template> {
     let text = template.source();
     let fault = match text.trim() {
         "" => Some("the path is empty".to_owned()),
-        _ if template.is_literal() && paths::is_glob(text) => paths::check(text).err(),
+        _ if template.is_literal() && paths::is_glob(text) => {
+            paths::check(text).err().map(|error| format!("bad glob: {error}"))
+        }
         _ => None,
     };
     if let Some(message) = fault {
@@ -312,6 +315,11 @@ fn one_field(compiling: &mut Compiling<'_, '_>, key: &Node, value: &Node) -> Opt
     let name = key.text()?;
     let at = match name.starts_with('$') {
         false => At::Key(name.to_owned()),
+        true if is_deep_path(name) => {
+            let message = "the path is nested too deeply";
+            compiling.reading.say(Diagnostic::error("bad-jsonpath", key.span, message));
+            return None;
+        }
         true => match JsonPath::parse(name) {
             Ok(path) => At::Path(path),
             Err(error) => {
