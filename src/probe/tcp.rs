@@ -233,7 +233,9 @@ async fn first_open(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => return Ok(stream),
-            Err(error) if failed.as_ref().is_none_or(|known| !is_told(known) || is_told(&error)) => failed = Some(error),
+            Err(error) if failed.as_ref().is_none_or(|known| !is_told(known) || is_told(&error)) => {
+                failed = Some(error)
+            }
             Err(_) => {}
         }
     }

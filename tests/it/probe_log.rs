@@ -169,7 +169,10 @@ async fn only_young_lines_count_and_no_time_is_no_data() {
     assert!(matches!(get(&undated, "matches[error]"), Value::NoData(_)), "{undated:?}");
     let both = json!({ "path": [path, folder.path().join("b.log")], "since": "10m" });
     let both = look(&["matches[error]"], both).await;
-    assert!(matches!(get(&both, "matches[error]"), Value::NoData(why) if why.contains("b.log: no line has a time")), "{both:?}");
+    assert!(
+        matches!(get(&both, "matches[error]"), Value::NoData(why) if why.contains("b.log: no line has a time")),
+        "{both:?}"
+    );
 }
 
 #[tokio::test]
@@ -248,7 +251,7 @@ async fn commands_are_read_and_their_failure_is_an_error() {
     assert_eq!(number(&count(json!({ "exec": ["printf", "a b\\nb"] })).await, "matches[b]"), 2.0);
     let failed = count(json!({ "exec": "echo b; echo 'no such pod' >&2; exit 3" })).await;
     assert!(cause(&failed).contains("no such pod"), "{failed:?}");
-    assert!(cause(&count(json!({ "exec": ["/nonexistent/program"] })).await).contains("cannot start"));
+    assert!(cause(&count(json!({ "exec": ["/nonexistent/program"] })).await).contains("command not found"));
     let endless = Probing::new().timeout(Duration::from_millis(400));
     let endless = endless.look("log", &["matches[b]"], r#"{ exec: "yes & sleep 100" }"#).await;
     assert!(cause(&endless).contains("time"), "{endless:?}");
@@ -261,6 +264,9 @@ async fn urls_are_read_and_their_failure_is_an_error() {
     assert_eq!(number(&seen, "matches[error]"), 1.0);
     let gone = look(&["matches[error]"], json!({ "http": format!("{}/gone", nginx.url) })).await;
     assert!(cause(&gone).contains("404"), "{gone:?}");
+    let secret = nginx.url.replace("http://", "http://me:s3cret@");
+    let gone = look(&["matches[error]"], json!({ "http": format!("{secret}/gone") })).await;
+    assert!(!format!("{gone:?}").contains("s3cret") && cause(&gone).contains("/gone answered 404"), "{gone:?}");
 }
 
 #[test]

@@ -133,9 +133,10 @@ fn absence_passes_only_when_it_is_asked_for() {
     for (expect, outcome) in table {
         assert_eq!(verdict(&expect, missing()).outcome, outcome, "{expect:?}");
     }
-    let no_series = vec![("body", Value::NoData("no series".into()))];
-    assert_eq!(verdict(&body(Matcher::Absent), no_series.clone()).outcome, Outcome::Pass);
-    assert_eq!(verdict(&body(Matcher::Exists), no_series).outcome, Outcome::Inconclusive);
+    let no_series = || vec![("value", Value::NoData("no series".into()))];
+    let value = |matcher| of("value", Kind::Quantity, matcher);
+    assert_eq!(verdict(&value(Matcher::Absent), no_series()).outcome, Outcome::Pass);
+    assert_eq!(verdict(&value(Matcher::Exists), no_series()).outcome, Outcome::Inconclusive);
     assert_eq!(verdict(&body(Matcher::Absent), vec![]).outcome, Outcome::Inconclusive);
 }
 

@@ -187,7 +187,10 @@ impl Consistently {
             );
         }
         if self.min_samples.is_none() && self.blank > self.count() / 2 {
-            return (Outcome::Inconclusive, format!("{} of {count} could not look or could not tell, more than half{because}", self.blank));
+            return (
+                Outcome::Inconclusive,
+                format!("{} of {count} could not look or could not tell, more than half{because}", self.blank),
+            );
         }
         self.held(&length, &count)
     }

@@ -19,6 +19,7 @@ use super::tail;
 use crate::model::quantity;
 use crate::model::{Evidence, Found, Measures, Note, Observation, Value};
 use crate::probe::{Look, Probe};
+use crate::sys::process;
 use crate::template::{Scope, Template, TemplateError};
 
 /// Looks at a log.
@@ -63,12 +64,20 @@ impl Probe for LogProbe {
             Source::Paths(paths) => format!("look through {}", list(paths)),
             Source::Shell(line) => format!("look through the output of {}", line.source()),
             Source::Command(argv) => format!("look through the output of {}", list(argv)),
+            Source::Url(url) if url.is_literal() => format!("look through GET {}", feed::shown(url.source().trim())),
             Source::Url(url) => format!("look through GET {}", url.source()),
         }
     }
 
     fn runs_commands(&self) -> bool {
         matches!(self.0.source, Source::Shell(_) | Source::Command(_))
+    }
+
+    fn grace(&self) -> Duration {
+        match self.runs_commands() {
+            true => process::GRACE + Duration::from_secs(2),
+            false => Duration::ZERO,
+        }
     }
 
     async fn observe(&self, look: &Look<'_>) -> Observation {
@@ -131,13 +140,11 @@ impl LogProbe {
             }
             Scanned { tally, selection, notes, partial, fault }
         });
-        // When the time is up, dropping the pump ends the feed and with it the scan.
-        let pumped = tokio::time::timeout(time, feed.pump(look.world, time, sender)).await;
+        // When the time is up the pump ends, and with it the feed and the scan.
+        let pumped = feed.pump(look.world, time, sender).await;
         let mut scanned = scan.await?;
-        match pumped {
-            Ok(Ok(())) => {}
-            Ok(Err(cause)) => scanned.fault = Some(cause),
-            Err(_) => scanned.fault = Some("it did not end in time".into()),
+        if let Err(cause) = pumped {
+            scanned.fault = Some(cause);
         }
         Ok(scanned)
     }
@@ -216,9 +223,8 @@ fn scan_stream(
             scanner.scan(&mut tail.bytes.as_slice(), stop)?;
         }
     }
-    let undated = (spec.since.is_some() && scanner.undated() > before).then(|| {
-        "no line has a time that is recognised, so nobody knows which are younger".to_owned()
-    });
+    let undated = (spec.since.is_some() && scanner.undated() > before)
+        .then(|| "no line has a time that is recognised, so nobody knows which are younger".to_owned());
     Ok(cut.or(undated))
 }
 
@@ -258,7 +264,8 @@ impl Spec {
     fn measures(&self, tally: &Tally, selection: Option<&Selection>, partial: Option<String>) -> Measures {
         let mut measures = Measures::new();
         let no_json = !self.fields.is_empty() && selection.is_some_and(|s| s.lines > 0 && s.json == 0);
-        let why = partial.or(no_json.then(|| "no line is JSON, so none has the fields that `where` asks for".to_owned()));
+        let why =
+            partial.or(no_json.then(|| "no line is JSON, so none has the fields that `where` asks for".to_owned()));
         let unless = |value: Value| why.clone().map_or(value, Value::NoData);
         for (key, hit) in self.keys.iter().zip(&tally.hits) {
             measures.keyed("matches", key.as_str(), unless(Value::Number(hit.count as f64)));

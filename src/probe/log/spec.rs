@@ -97,6 +97,10 @@ was cut while it was read is an *error*: nothing is known. So is a glob or a fol
 ends with another status than 0, and a URL that does not answer with success. A file that is replaced or removed \
 while it is read is read as it was; what is added meanwhile belongs to the next look.
 
+A command runs as that of `exec` does: with `PATH`, `HOME`, `LANG`, `TZ`, `USER` and `TMPDIR` as its whole \
+environment, and its process group ends with it. What needs more of the environment sets it in the line: \
+`KUBECONFIG=/etc/kube kubectl logs …`.
+
 For `since`, times are recognised as ISO 8601 and RFC 3339, as syslog's, as nginx's and Apache's, as seconds or \
 milliseconds since 1970 at the beginning of a line, and in the fields time, ts, timestamp, @timestamp and date of \
 JSON lines. A line without a time belongs to the line before it. A file in which no line has a time gives no data, \
