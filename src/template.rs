@@ -114,6 +114,9 @@ pub fn base() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
     environment.add_filter("raw", |value: Jinja| Jinja::from_safe_string(value.to_string()));
+    // An input that was not given is there and has no value: for `is defined` that is not there.
+    environment.add_test("defined", |value: &Jinja| !value.is_undefined() && !value.is_none());
+    environment.add_test("undefined", |value: &Jinja| value.is_undefined() || value.is_none());
     environment.add_filter("regex_escape", |text: String| regex::escape(&text));
     environment
 }

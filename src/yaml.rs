@@ -4,7 +4,7 @@
 //! somebody asks for a bool. A comparator that was left unquoted is mended in place and said, so that one slip does
 //! not hide every other mistake of the file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, options};
 
@@ -364,7 +364,11 @@ impl<'a> Builder<'a> {
                 Event::SequenceEnd | Event::MappingEnd => stack.pop().map(|(open, start, anchor, before)| {
                     let data = match open {
                         Open::List(items) => Data::List(items),
-                        Open::Map(entries, _) => Data::Map(entries),
+                        Open::Map(mut entries, _) => {
+                            // Most maps are small, and room for four entries was made at the first.
+                            entries.shrink_to_fit();
+                            Data::Map(entries)
+                        }
                     };
                     let end = range.end.max(start).min(self.original.len());
                     let end = start + self.original[start..end].trim_end().len();
@@ -444,6 +448,9 @@ impl<'a> Builder<'a> {
         match &mut node.data {
             Data::Scalar { .. } => {}
             Data::List(items) => items.iter_mut().for_each(|item| self.drop_duplicates(item)),
+            Data::Map(entries) if are_distinct(entries) => {
+                entries.iter_mut().for_each(|(_, value)| self.drop_duplicates(value));
+            }
             Data::Map(entries) => {
                 let mut seen: HashMap<Box<str>, Span> = HashMap::with_capacity(entries.len());
                 entries.retain(|(key, _)| {
@@ -469,6 +476,20 @@ impl<'a> Builder<'a> {
                 entries.iter_mut().for_each(|(_, value)| self.drop_duplicates(value));
             }
         }
+    }
+}
+
+/// Tells whether all keys are texts of their own: so it is with nearly every map.
+fn are_distinct(entries: &[(Node, Node)]) -> bool {
+    let keys = entries.iter().map(|(key, _)| match &key.data {
+        Data::Scalar { text, .. } => Some(&**text),
+        Data::List(_) | Data::Map(_) => None,
+    });
+    let Some(keys) = keys.collect::<Option<Vec<&str>>>() else { return false };
+    // Comparing a few is quicker than hashing them.
+    match keys.len() {
+        0..=16 => keys.iter().enumerate().all(|(n, key)| !keys[..n].contains(key)),
+        count => keys.into_iter().collect::<HashSet<_>>().len() == count,
     }
 }
 

@@ -120,10 +120,18 @@ pub(crate) async fn carry_out(plan: Plan, wanted: &Wanted, job: &Job<'_>) -> Res
     };
     let running =
         crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, job.signals.stop.clone());
+    // As a task of its own it runs beside its workers: between threads, every step would cost two switches.
+    let mut running = tokio::spawn(running);
     tokio::select! {
-        _ = running => {}
-        // The run is dropped here, and what it started with it.
-        () = job.signals.leave() => signals::exit().await,
+        joined = &mut running => {
+            joined?;
+        }
+        () = job.signals.leave() => {
+            // The run is dropped, and what it started with it.
+            running.abort();
+            let _ = running.await;
+            signals::exit().await
+        }
     }
     let end = tokio::task::spawn_blocking(move || thread.join()).await?;
     let end = end.map_err(|_| anyhow::anyhow!("the thread that keeps the record broke down"))?;

@@ -33,7 +33,7 @@ pub(crate) fn evaluate(source: &str, measures: &Measures) -> Came {
     for root in &roots {
         let mut used = measures.iter().filter(|(name, _)| is_root(name.name(), root)).peekable();
         if used.peek().is_none() {
-            return Came::NoData(format!("{root} was not measured"));
+            return Came::Of(Truth::Unknown, format!("{root} was not measured"));
         }
         for (name, value) in used {
             match unusable(value) {

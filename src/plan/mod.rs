@@ -79,7 +79,7 @@ pub struct PlanStep {
     /// Its kind.
     pub kind: &'static ProbeKind,
     /// Expectations that use captured values, compiled when these are known.
-    pub deferred: Option<Deferred>,
+    pub deferred: Option<Box<Deferred>>,
     /// When it looks.
     pub window: Window,
     /// Further attempts after errors of looking.
@@ -191,7 +191,7 @@ pub fn build(
     let ids = order::Ids::new(&sections, &steps, step_ids.keys());
     order::settle_sections(&mut sections, &section_needs, &ids, reading.diagnostics);
     order::settle(&sections, &mut steps, &places, &ids, reading.diagnostics);
-    select::pull_in(&mut steps);
+    select::pull_in(&sections, &mut steps);
     for input in checklist.inputs.iter().filter(|input| !used_inputs.contains(&input.name)) {
         let message = format!("input {:?} is declared and never used", input.name);
         reading.say(Diagnostic::error("unused-input", input.span, message).help("use it, or remove it"));
@@ -228,6 +228,9 @@ pub(crate) struct Builder<'c, 'r, 'd> {
     section_ids: HashMap<SectionId, Span>,
     /// The ids under `needs` of each section.
     section_needs: Vec<Vec<(String, Span)>>,
+    /// What the section that is being read gives to its steps.
+    pub section_tags: Vec<String>,
+    pub section_priority: Option<String>,
     /// Every captured name of the checklist: what steps may refer to.
     pub captures: HashSet<String>,
     pub used_inputs: HashSet<String>,
@@ -243,6 +246,7 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
         let defaults = defaults(checklist.node.get("defaults"), reading);
         let names = checklist.sections.iter().flat_map(|s| &s.steps).filter_map(|s| s.get("capture")?.map()).flatten();
         let captures = names.filter_map(|(key, _)| key.text().map(str::to_owned)).collect();
+        let count = checklist.sections.iter().map(|section| section.steps.len()).sum();
         Self {
             checklist,
             inputs: inputs.values.clone(),
@@ -250,12 +254,14 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
             secrets: inputs.secrets.clone(),
             defaults,
             sources,
-            sections: Vec::new(),
-            steps: Vec::new(),
-            places: Vec::new(),
-            step_ids: HashMap::new(),
+            sections: Vec::with_capacity(checklist.sections.len()),
+            steps: Vec::with_capacity(count),
+            places: Vec::with_capacity(count),
+            step_ids: HashMap::with_capacity(count),
             section_ids: HashMap::new(),
             section_needs: Vec::new(),
+            section_tags: Vec::new(),
+            section_priority: None,
             captures,
             used_inputs: HashSet::new(),
             declared: checklist.inputs.iter().map(|input| input.name.as_str()).collect(),
@@ -270,6 +276,8 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
         let when = node.get("when").and_then(|n| self.reading.expression(n));
         let needs = needs_of(node);
         let captured = self.settle_references(None);
+        self.section_tags = texts(node.get("tags"));
+        self.section_priority = node.get("priority").and_then(Node::text).map(str::to_owned);
         for step in &section.steps {
             self.step(step, &outline, selection);
         }

@@ -6,7 +6,7 @@ use globset::{Glob, GlobMatcher};
 
 use crate::model::outline::{SectionOutline, StepOutline};
 
-use super::PlanStep;
+use super::{PlanSection, PlanStep};
 
 /// Which steps were asked for. A pattern is a glob over the ids of steps and sections and over names, or `tag:WORD`.
 #[derive(Debug, Default)]
@@ -48,19 +48,21 @@ impl Selection {
     }
 }
 
-/// Pulls in what selected steps need: a step chosen by `--only` brings along what it waits for.
-pub(super) fn pull_in(steps: &mut [PlanStep]) {
+/// Pulls in what selected steps need: a step chosen by `--only` brings along what it, or its section, waits for, and
+/// whatever these wait for in turn.
+pub(super) fn pull_in(sections: &[PlanSection], steps: &mut [PlanStep]) {
     let mut pulled = HashSet::new();
-    for step in (0..steps.len()).rev() {
-        if !steps[step].selected {
-            continue;
-        }
-        let needed =
-            steps[step].needs.iter().map(|need| need.steps.clone()).filter(|range| pulled.insert(range.clone()));
-        let needed: Vec<usize> =
-            needed.flatten().chain(steps[step].uses.iter().map(|(_, producer)| *producer)).collect();
+    let mut chosen: Vec<usize> = (0..steps.len()).filter(|&step| steps[step].selected).collect();
+    while let Some(step) = chosen.pop() {
+        let at = sections.partition_point(|section| section.steps.end <= step);
+        let needs = sections.get(at).into_iter().flat_map(|section| &section.needs).chain(&steps[step].needs);
+        let needed = needs.map(|need| need.steps.clone()).filter(|range| pulled.insert(range.clone())).flatten();
+        let needed: Vec<usize> = needed.chain(steps[step].uses.iter().map(|(_, producer)| *producer)).collect();
         for other in needed {
-            steps[other].selected |= !steps[other].skipped;
+            if !steps[other].selected && !steps[other].skipped {
+                steps[other].selected = true;
+                chosen.push(other);
+            }
         }
     }
 }

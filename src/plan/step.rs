@@ -11,7 +11,7 @@ use crate::checklist::name_place;
 use crate::checklist::reading::Reading;
 use crate::diag::{Diagnostic, Diagnostics, Span, did_you_mean};
 use crate::model::outline::{Guidance, OnNoData, Part, SectionOutline, StepOutline, Weight};
-use crate::model::{Expectation, StepId};
+use crate::model::{Expectation, Literal, Matcher, StepId};
 use crate::probe::{self, Compiling, Keys, MeasureSpec, Probe, ProbeKind, Wants};
 use crate::shape;
 use crate::template::{Expression, Scope};
@@ -26,7 +26,7 @@ use super::{
 struct Terms {
     expect: Option<Expectation>,
     warn: Option<Expectation>,
-    deferred: Option<Deferred>,
+    deferred: Option<Box<Deferred>>,
 }
 
 impl Builder<'_, '_, '_> {
@@ -65,7 +65,9 @@ impl Builder<'_, '_, '_> {
         let needs = needs_of(node);
         let Some(probe) = probe else { return };
         let expect = join(terms.expect, probe.implied());
-        if expect.is_none() && terms.warn.is_none() && terms.deferred.is_none() && !kind.speaks_for_itself {
+        let silent = expect.is_none() && terms.warn.is_none() && terms.deferred.is_none();
+        // A misspelt `expect` is one mistake, not two.
+        if silent && !kind.speaks_for_itself && !has_unknown_key(node) {
             self.say_asserts_nothing(node, kind);
         }
         let mut outline = StepOutline {
@@ -184,7 +186,7 @@ impl Builder<'_, '_, '_> {
         let should = compile(warn, self.reading);
         // An expectation whose input has no value yet is there all the same.
         let waits = (expect.is_some() && known.is_none()) || (warn.is_some() && should.is_none());
-        let deferred = waits.then(|| Deferred { expect: expect.cloned(), warn: warn.cloned() });
+        let deferred = waits.then(|| Box::new(Deferred { expect: expect.cloned(), warn: warn.cloned() }));
         Terms { expect: known, warn: should, deferred }
     }
 
@@ -208,7 +210,7 @@ impl Builder<'_, '_, '_> {
             let expect = expect_node.and_then(|n| expect::compile(&mut reading, kind, n));
             let warn = warn_node.and_then(|n| expect::compile(&mut reading, kind, n));
             if !diagnostics.has_errors() {
-                let deferred = Some(Deferred { expect: expect_node.cloned(), warn: warn_node.cloned() });
+                let deferred = Some(Box::new(Deferred { expect: expect_node.cloned(), warn: warn_node.cloned() }));
                 return Terms { expect, warn, deferred };
             }
             first.get_or_insert(diagnostics);
@@ -248,14 +250,17 @@ impl Builder<'_, '_, '_> {
         }
     }
 
+    /// Reads what is shown of the step; tags and priority of its section are its own.
     fn guidance(&mut self, node: &Node) -> Guidance {
+        let mut tags = texts(node.get("tags"));
+        tags.extend(self.section_tags.iter().filter(|tag| !tags.contains(tag)).cloned().collect::<Vec<_>>());
         Guidance {
             why: shown(node, "why", self.reading),
             runbook: shown(node, "runbook", self.reading),
             owner: shown(node, "owner", self.reading),
             contact: shown(node, "contact", self.reading),
-            priority: node.get("priority").and_then(Node::text).map(str::to_owned),
-            tags: texts(node.get("tags")),
+            priority: node.get("priority").and_then(Node::text).map(str::to_owned).or(self.section_priority.clone()),
+            tags,
         }
     }
 
@@ -335,7 +340,14 @@ fn evidence(node: &Node) -> EvidencePolicy {
     }
 }
 
-/// Joins what the user expects and what the probe itself asserts: both must hold. What is said twice is asked once.
+/// Tells whether a key of a step is neither one of the language nor a probe; that is said elsewhere.
+fn has_unknown_key(node: &Node) -> bool {
+    let known = |name: &str| STEP.fields.iter().any(|f| f.key == name) || probe::find(name).is_some();
+    node.map().unwrap_or_default().iter().any(|(key, _)| key.text().is_some_and(|name| !known(name)))
+}
+
+/// Joins what the user expects and what the probe itself asserts: both must hold. What is said twice is asked once,
+/// and a yes that is only the usual gives way to the user's own word.
 pub(crate) fn join(expect: Option<Expectation>, implied: Option<Expectation>) -> Option<Expectation> {
     match (expect, implied) {
         (Some(expect), Some(implied)) if says(&expect, &implied) => Some(expect),
@@ -348,7 +360,7 @@ fn says(expect: &Expectation, implied: &Expectation) -> bool {
     match (expect, implied) {
         (Expectation::All(list), _) => list.iter().any(|one| says(one, implied)),
         (Expectation::Measure { name, matcher, .. }, Expectation::Measure { name: n, matcher: m, .. }) => {
-            name == n && matcher == m
+            name == n && (matcher == m || *m == Matcher::Equals(Literal::Bool(true)))
         }
         _ => false,
     }

@@ -120,12 +120,17 @@ impl Folding {
             return Err(format!("section {} is planned twice, not in the same words", outline.id));
         }
         let section = &mut record.sections[index];
-        for outline in steps {
+        for mut outline in steps {
             if outline.section != section.outline.id {
                 return Err(format!("step {} belongs to section {}, not to this one", outline.id, outline.section));
             }
             if self.steps.insert(outline.id.clone(), (index, section.steps.len())).is_some() {
                 return Err(format!("step {} is planned twice", outline.id));
+            }
+            // What all steps share is kept once.
+            outline.section = section.outline.id.clone();
+            if outline.origin.file == section.outline.origin.file {
+                outline.origin.file = section.outline.origin.file.clone();
             }
             section.steps.push(StepRecord { outline, result: None, looks: Vec::new(), answers: Vec::new() });
         }

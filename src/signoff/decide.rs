@@ -123,6 +123,9 @@ fn weigh<'a>(step: &'a StepRecord, waiver: Option<&'a Waiver>) -> Weighed<'a> {
     let skip = step.result.as_ref().and_then(|result| result.skip);
     // A skip without a reason is not known to be harmless.
     let blocked = outcome == Outcome::Skipped && skip.is_none_or(Skip::blocks);
+    // What was not run because a person has not answered yet is as open as the question.
+    let waiting = outcome == Outcome::Skipped && skip == Some(Skip::Waiting);
+    let outcome = if waiting { Outcome::Pending } else { outcome };
     let waived = outcome == Outcome::Fail && waiver.is_some();
     Weighed { step, counted: Counted { weight: step.outline.weight, outcome, blocked, waived }, waiver }
 }
@@ -234,7 +237,8 @@ mod tests {
     use crate::record::{Head, SectionRecord};
 
     const WEIGHTS: [Weight; 3] = [Weight::Required, Weight::Optional, Weight::Trial];
-    const SKIPS: [Skip; 5] = [Skip::Condition, Skip::Blocked, Skip::NotSelected, Skip::Refused, Skip::NotReached];
+    const SKIPS: [Skip; 6] =
+        [Skip::Condition, Skip::Blocked, Skip::Waiting, Skip::NotSelected, Skip::Refused, Skip::NotReached];
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_790_000_000, 0).unwrap()
@@ -330,6 +334,7 @@ mod tests {
             (Weight::Required, Error | Inconclusive) => Decision::Undecided,
             (Weight::Required, Skipped) => match skip {
                 Some(Skip::Condition | Skip::NotSelected) => Decision::Go,
+                Some(Skip::Waiting) => Decision::Held,
                 _ => Decision::Undecided,
             },
             (Weight::Required, Pending) => Decision::Held,

@@ -49,7 +49,7 @@ async fn a_glob_is_counted_and_needs_one_file_for_its_content() {
     std::fs::write(at("b.txt"), "").expect("written");
     let seen = look(&["text"], json!({ "path": at("*.txt") })).await;
     assert_eq!(number(&seen, "count"), 2.0);
-    assert!(matches!(get(&seen, "text"), Value::Missing(why) if why.contains("2 files")), "{seen:?}");
+    assert!(matches!(get(&seen, "text"), Value::NoData(why) if why.contains("2 files")), "{seen:?}");
     assert_eq!(get(&look(&[], json!(at("*.nope"))).await, "exists"), &Value::Bool(false));
 }
 

@@ -222,8 +222,8 @@ async fn urls_are_read_and_their_failure_is_an_error() {
     assert!(cause(&gone).contains("404"), "{gone:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_changes_under_the_scan_is_read_whole_or_the_loss_is_said() {
+#[test]
+fn a_file_that_changes_under_the_scan_is_read_whole_or_the_loss_is_said() {
     let folder = folder();
     let path = folder.path().join("busy.log");
     let block: String = (0..100_000).map(|i| format!("numbered line {i}\n")).collect();
@@ -231,6 +231,7 @@ async fn a_file_that_changes_under_the_scan_is_read_whole_or_the_loss_is_said() 
     let done = AtomicBool::new(false);
     let value = json!(path).to_string();
     std::thread::scope(|scope| {
+        let _end = EndWith(&done);
         scope.spawn(|| {
             for round in 0.. {
                 if done.load(Ordering::Relaxed) {
@@ -265,8 +266,16 @@ async fn a_file_that_changes_under_the_scan_is_read_whole_or_the_loss_is_said() 
                 other => panic!("{other:?}"),
             }
         }
-        done.store(true, Ordering::Relaxed);
     });
+}
+
+/// Says that it is over, also when an assertion fails: otherwise the other thread would go on for ever.
+struct EndWith<'a>(&'a AtomicBool);
+
+impl Drop for EndWith<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Consistently {
         Self {
             length,
             tolerate: tolerate.filter(|tolerate| !tolerate.is_zero()),
-            failures,
+            failures: failures.filter(|failures| *failures > 0 || tolerate.is_some_and(|t| !t.is_zero())),
             min_samples: min_samples.unwrap_or(1).max(1),
             good: 0,
             warned: 0,
@@ -177,6 +177,13 @@ impl Consistently {
             let enough = self.min_samples;
             return (Outcome::Inconclusive, format!("only {} of {count} held, {enough} needed{because}", self.good));
         }
+        // A look that took as long as the window has not seen that it went on holding.
+        if self.count() < 2 && !self.length.is_zero() {
+            return (
+                Outcome::Inconclusive,
+                format!("only {count} in {length}: whether it went on holding is not known"),
+            );
+        }
         if self.blank * 2 > self.count() {
             return (Outcome::Inconclusive, format!("{} of {count} saw nothing, more than half{because}", self.blank));
         }
@@ -189,8 +196,10 @@ impl Consistently {
             summary.push_str(&format!(", worst {}", worst.observed));
         }
         if self.failed > 0 {
-            let longest = time(self.longest);
-            summary.push_str(&format!("; {} failed, tolerated (longest breach {longest})", looks(self.failed)));
+            summary.push_str(&format!("; {} failed, tolerated", looks(self.failed)));
+            if !self.longest.is_zero() {
+                summary.push_str(&format!(" (longest breach {})", time(self.longest)));
+            }
         }
         if self.blank > 0 {
             summary.push_str(&format!("; {} saw nothing", looks(self.blank)));
@@ -308,6 +317,15 @@ mod tests {
         assert_eq!(window.look(s(0), &Verdict::of(Outcome::Pass, "")), Next::Continue);
         assert_eq!(window.at_end(s(20)).summary, "cut short after 20s of 1m (1 look)");
         assert_eq!(window.at_end(s(60)).outcome, Outcome::Inconclusive, "two samples are needed");
+    }
+
+    #[test]
+    fn one_look_has_not_seen_that_it_went_on() {
+        let mut window = Consistently::new(s(60), None, None, None);
+        assert_eq!(window.look(s(0), &Verdict::of(Outcome::Pass, "")), Next::Continue);
+        let end = window.at_end(s(70));
+        assert_eq!(end.outcome, Outcome::Inconclusive);
+        assert_eq!(end.summary, "only 1 look in 1m: whether it went on holding is not known");
     }
 
     proptest! {

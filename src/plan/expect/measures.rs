@@ -1,6 +1,5 @@
 //! Measures and combinations: which measure is meant, with which key, and how the parts are joined.
 
-use regex::Regex;
 use serde_json_path::JsonPath;
 
 use super::literal::text;
@@ -287,13 +286,7 @@ fn key_of(reading: &mut Reading<'_>, spec: &MeasureSpec, key: &Node) -> Option<S
     };
     match spec.keys {
         Some(Keys::JsonPath) => json_path(reading, spec, key, name, templated),
-        Some(Keys::Regex) => match Regex::new(&name) {
-            Ok(_) => Some(name),
-            Err(error) => {
-                reading.bad_regex(key, &name, &error);
-                None
-            }
-        },
+        Some(Keys::Regex) => reading.check_regex(key, &name).then_some(name),
         Some(Keys::Name) | None => Some(name),
     }
 }

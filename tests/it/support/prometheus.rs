@@ -52,16 +52,6 @@ impl Prometheus {
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
-
-    /// Waits until a metric has two samples, so that rates over it have a value.
-    pub(crate) fn wait_for(&self, metric: &str) {
-        let started = Instant::now();
-        let path = format!("/api/v1/query?query=count_over_time({metric}%5B1m%5D)%3E=3");
-        while !get(self.port, &path).is_some_and(|answer| answer.contains("\"value\"")) {
-            assert!(started.elapsed() < Duration::from_secs(30), "{metric} is never scraped");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
 }
 
 impl Drop for Prometheus {

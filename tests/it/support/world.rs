@@ -39,7 +39,7 @@ impl World {
         let prometheus = wants("prometheus").then(|| {
             let service = service.as_ref().expect("Prometheus scrapes the service");
             let prometheus = Prometheus::start("# EOF\n", &[service.service.address().to_string()]);
-            prometheus.wait_for("app_queue_length");
+            prometheus.wait_for("count_over_time(app_queue_length[1m]) >= 3");
             prometheus
         });
         let nginx = wants("nginx").then(|| Nginx::start(LOCATIONS).expect("nginx is installed"));
