@@ -184,7 +184,7 @@ pub fn is_deep_path(path: &str) -> bool {
     let mut depth = 0;
     path.chars().any(|c| {
         depth += match c {
-            '(' | '[' | '!' => 1,
+            '(' | '[' => 1,
             ')' | ']' => -1,
             _ => 0,
         };
