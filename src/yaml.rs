@@ -15,7 +15,7 @@ pub const MAX_BYTES: usize = 4 << 20;
 /// The deepest nesting.
 pub const MAX_DEPTH: usize = 64;
 /// The most nodes, aliases expanded; a long text counts for as many as it has stretches of 32 bytes.
-pub const MAX_NODES: usize = 1_000_000;
+pub const MAX_NODES: usize = 400_000;
 
 /// How many bytes are read again for the sake of unquoted comparators.
 const MOST_READ_AGAIN: usize = 32 << 20;

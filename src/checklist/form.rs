@@ -201,7 +201,11 @@ const CONSISTENTLY: Object = Object {
         field("every", Shape::Duration, "How often to look."),
         field("tolerate", Shape::Duration, "The longest breach in a row that is forgiven."),
         field("failures", Shape::Int(0, 1_000_000), "How many looks may fail."),
-        field("min_samples", Shape::Int(1, 1_000_000), "How many looks must have seen something."),
+        field(
+            "min_samples",
+            Shape::Int(1, 1_000_000),
+            "How many looks must have held. Without it, one look that could not look is a warning.",
+        ),
     ],
 };
 

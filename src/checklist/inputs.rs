@@ -96,10 +96,10 @@ fn declaration(key: &Node, value: &Node, diagnostics: &mut Diagnostics) -> Input
         optional: flag("optional"),
         help: text("help"),
     };
-    if let Some(default) = &declaration.default {
-        if let Err(problem) = declaration.accept(&default.json()) {
-            diagnostics.push(Diagnostic::error("bad-input", default.span, problem));
-        }
+    if let Some(default) = &declaration.default
+        && let Err(problem) = declaration.accept(&default.json())
+    {
+        diagnostics.push(Diagnostic::error("bad-input", default.span, problem));
     }
     declaration
 }
@@ -226,10 +226,10 @@ fn find(
     if let Some((value, file)) = given.files.get(name) {
         return Some((value.clone(), file.clone()));
     }
-    if let Some(variable) = &declaration.env {
-        if let Some(text) = env(variable) {
-            return Some((json!(text), format!("environment variable {variable}")));
-        }
+    if let Some(variable) = &declaration.env
+        && let Some(text) = env(variable)
+    {
+        return Some((json!(text), format!("environment variable {variable}")));
     }
     declaration.default.as_ref().map(|node| (node.json(), "default".to_owned()))
 }

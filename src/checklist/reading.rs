@@ -178,6 +178,20 @@ fn check_regex(text: &str) -> Result<(), regex::Error> {
     }
 }
 
+/// Tells whether a JSONPath is nested too deeply to be parsed: the parser walks into brackets by recursion.
+pub fn is_deep_path(path: &str) -> bool {
+    const MOST: i32 = 32;
+    let mut depth = 0;
+    path.chars().any(|c| {
+        depth += match c {
+            '(' | '[' => 1,
+            ')' | ']' => -1,
+            _ => 0,
+        };
+        depth > MOST
+    })
+}
+
 /// Takes the one-line cause and the place out of the regex crate's picture of an error.
 fn regex_message(text: &str, error: &regex::Error) -> (String, Option<std::ops::Range<usize>>) {
     match error {

@@ -1,6 +1,6 @@
 //! From a path to a plan: the file read, its inputs filled, every mistake collected.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -118,7 +118,7 @@ fn given(args: &InputArgs, sources: &mut SourceMap, diagnostics: &mut Diagnostic
 }
 
 fn read_inputs(
-    path: &PathBuf,
+    path: &Path,
     sources: &mut SourceMap,
     diagnostics: &mut Diagnostics,
     into: &mut IndexMap<String, (serde_json::Value, String)>,

@@ -46,7 +46,7 @@ pub const CODES: &[Code] = &[
     code(
         "yaml-alias-bomb",
         "the file holds more values than a checklist may",
-        "Aliases (`*name`) are copied where they stand. Nested ones can grow without bound, so the expanded file is limited to 1,000,000 nodes.",
+        "Aliases (`*name`) are copied where they stand. Nested ones can grow without bound, so the expanded file is limited to 400,000 values, of which a long text counts for several.",
     ),
     code(
         "yaml-depth",

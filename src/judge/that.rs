@@ -208,9 +208,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_is_no_data() {
+    fn what_has_no_data_or_was_not_measured_cannot_be_told() {
         assert_eq!(evaluate("age > 3", &measures()), Came::NoData("no cache".into()));
-        assert_eq!(evaluate("size > 3", &measures()), Came::NoData("size was not measured".into()));
+        assert_eq!(evaluate("size > 3", &measures()), Came::Of(Truth::Unknown, "size was not measured".into()));
     }
 
     #[test]

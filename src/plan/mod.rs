@@ -333,9 +333,10 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
     /// Returns the id that is given, or the one that the name gives.
     pub(crate) fn id_of(&mut self, node: &Node, name: &str) -> String {
         let Some((text, given)) = node.get("id").and_then(|n| Some((n.text()?, n))) else {
-            let id = id::kebab(&self.without_secrets(name));
+            let shown = self.without_secrets(name);
+            let id = id::kebab(&shown);
             if id.is_empty() && !name.is_empty() {
-                let message = format!("the name {name:?} holds nothing to make an id of");
+                let message = format!("the name {shown:?} holds nothing to make an id of");
                 let diagnostic = Diagnostic::error("bad-id", crate::checklist::name_place(node), message);
                 self.reading.say(diagnostic.help("use letters or digits, or give an `id`"));
             }

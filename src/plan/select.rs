@@ -1,5 +1,7 @@
 //! What was asked for: `--only` and `--skip`.
 
+use std::collections::HashSet;
+
 use globset::{Glob, GlobMatcher};
 
 use crate::model::outline::{SectionOutline, StepOutline};
@@ -49,14 +51,12 @@ impl Selection {
 /// Pulls in what selected steps need: a step chosen by `--only` brings along what it, or its section, waits for, and
 /// whatever these wait for in turn.
 pub(super) fn pull_in(sections: &[PlanSection], steps: &mut [PlanStep]) {
-    if steps.iter().all(|step| step.selected) {
-        return;
-    }
+    let mut pulled = HashSet::new();
     let mut chosen: Vec<usize> = (0..steps.len()).filter(|&step| steps[step].selected).collect();
     while let Some(step) = chosen.pop() {
-        let section = sections.iter().find(|section| section.steps.contains(&step));
-        let needs = section.iter().flat_map(|section| &section.needs).chain(&steps[step].needs);
-        let needed = needs.flat_map(|need| need.steps.clone());
+        let at = sections.partition_point(|section| section.steps.end <= step);
+        let needs = sections.get(at).into_iter().flat_map(|section| &section.needs).chain(&steps[step].needs);
+        let needed = needs.map(|need| need.steps.clone()).filter(|range| pulled.insert(range.clone())).flatten();
         let needed: Vec<usize> = needed.chain(steps[step].uses.iter().map(|(_, producer)| *producer)).collect();
         for other in needed {
             if !steps[other].selected && !steps[other].skipped {

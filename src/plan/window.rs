@@ -148,7 +148,9 @@ fn misfit(window: &Window) -> Option<(&'static str, String)> {
             let allowed = failures.filter(|allowed| f64::from(*allowed) >= looks);
             let needed = min_samples.filter(|least| f64::from(*least) > looks);
             match (allowed, needed) {
-                (Some(allowed), _) => Some(("failures", format!("`failures` is {allowed}, {gives}, so nothing could fail"))),
+                (Some(allowed), _) => {
+                    Some(("failures", format!("`failures` is {allowed}, {gives}, so nothing could fail")))
+                }
                 (None, Some(least)) => Some(("min_samples", format!("`min_samples` is {least}, {gives}"))),
                 (None, None) => None,
             }

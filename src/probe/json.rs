@@ -120,11 +120,7 @@ mod tests {
         let mut wants = Wants::default();
         wants.add(name.clone());
         let mut measures = Measures::new();
-        Paths::of(&wants).measure(
-            "the body",
-            parse(body.as_bytes(), "the body", Some("text/html")),
-            &mut measures,
-        );
+        Paths::of(&wants).measure("the body", parse(body.as_bytes(), "the body", Some("text/html")), &mut measures);
         measures.get(&name).expect("measured").clone()
     }
 

@@ -353,10 +353,10 @@ impl Dispatcher {
             return skip(Skip::Refused, "refused by --read-only".to_owned());
         }
         let changes = changes?;
-        if section.outline.part == Part::Section {
-            if let Some(id) = self.failed_above(step) {
-                return skip(Skip::Blocked, format!("blocked by {id}: nothing is changed after a required failure"));
-            }
+        if section.outline.part == Part::Section
+            && let Some(id) = self.failed_above(step)
+        {
+            return skip(Skip::Blocked, format!("blocked by {id}: nothing is changed after a required failure"));
         }
         let reason = format!("{changes}: needs consent (--allow-changes)");
         (!self.options.allow_changes).then_some((Outcome::Pending, None, reason))

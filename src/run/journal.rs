@@ -205,12 +205,12 @@ impl Keeper {
     }
 
     fn hand_on(&mut self, events: &mut Vec<Event>) {
-        if self.end.fault.is_none() {
-            if let Err(error) = self.recorder.take(events) {
-                self.end.fault = Some(error.to_string());
-                // The first fault is the one that is told.
-                let _ = self.shared.fault.set(error.to_string());
-            }
+        if self.end.fault.is_none()
+            && let Err(error) = self.recorder.take(events)
+        {
+            self.end.fault = Some(error.to_string());
+            // The first fault is the one that is told.
+            let _ = self.shared.fault.set(error.to_string());
         }
         for sink in &mut self.others {
             if let Err(error) = sink.take(events) {

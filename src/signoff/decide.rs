@@ -391,7 +391,7 @@ mod tests {
             ruling.reasons,
             [
                 "inconclusive: Step 1: the run was cut before it ended (optional)",
-                "interrupted: the run was cut and has no end"
+                "interrupted: the run was cut, or has not ended yet"
             ]
         );
     }

@@ -30,7 +30,7 @@ impl Site {
         world.service().set_flaws(flaws);
         let service = world.service().base_url();
         let proxy = Nginx::start(&format!("location / {{ proxy_pass {service}; }}")).expect("nginx is installed");
-        world.prometheus().wait_for("count_over_time(up[1m]) >= 11");
+        world.prometheus().wait_until("count_over_time(up[1m]) >= 11");
         Self { world, proxy }
     }
 

@@ -124,8 +124,9 @@ fn forms(secret: &str) -> Vec<String> {
         secret.bytes().map(byte).collect::<String>()
     };
     let json = serde_json::to_string(secret).expect("text");
-    let ascii: String =
-        secret.chars().map(|c| if c.is_ascii() { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) }).collect();
+    let json = json[1..json.len() - 1].to_owned();
+    let ascii = |c: char| if c.is_ascii() { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) };
+    let ascii: String = json.chars().map(ascii).collect();
     let hex: String = secret.bytes().map(|b| format!("{b:02x}")).collect();
     let html = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     let mut forms = vec![
@@ -133,17 +134,30 @@ fn forms(secret: &str) -> Vec<String> {
         STANDARD.encode(secret).trim_end_matches('=').to_owned(),
         percent("%20"),
         percent("+"),
-        json[1..json.len() - 1].to_owned(),
+        json,
         ascii,
         hex.to_uppercase(),
         hex,
         html,
-        // What a slug, an id, makes of it.
-        holdpoint::model::id::kebab(secret),
     ];
     forms.sort();
     forms.dedup();
     forms
+}
+
+/// The forms to look for: each as it is, and within JSON.
+fn traces(secret: &str) -> Vec<String> {
+    let within = |form: &String| {
+        let quoted = serde_json::to_string(form).expect("text");
+        quoted[1..quoted.len() - 1].to_owned()
+    };
+    let mut traces = forms(secret);
+    traces.extend(forms(secret).iter().map(within));
+    // What an id makes of it.
+    traces.push(holdpoint::model::id::kebab(secret));
+    traces.sort();
+    traces.dedup();
+    traces
 }
 
 fn leaks(place: &str, bytes: &[u8]) -> Vec<String> {
@@ -153,7 +167,7 @@ fn leaks(place: &str, bytes: &[u8]) -> Vec<String> {
     let found = |form: &String| text.contains(form.as_str()) || unwrapped.contains(form.as_str());
     let mut out = Vec::new();
     for (name, secret) in SECRETS {
-        for form in forms(secret).iter().filter(|form| found(form)) {
+        for form in traces(secret).iter().filter(|form| found(form)) {
             let at = text.find(form.as_str()).unwrap_or_default();
             let from = (0..=at.saturating_sub(60)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
             let around: String = text[from..].chars().take(160).collect();
@@ -169,8 +183,9 @@ fn echo() -> Rogue {
         let mut body = format!("{{\"asked\": {:?}, \"pin\": 8675309421, \"forms\": [", asked.path);
         for (_, secret) in SECRETS {
             for form in forms(secret) {
-                body.push_str(&serde_json::to_string(&form).expect("text"));
-                body.push(',');
+                // As a member of the answer, and as JSON within JSON.
+                let member = serde_json::to_string(&form).expect("text");
+                body.push_str(&format!("{member},{},", serde_json::to_string(&member).expect("text")));
             }
         }
         body.push_str(&format!("{}]}}", serde_json::to_string(&asked.body).expect("text")));

@@ -178,6 +178,35 @@ fn a_second_signal_leaves_at_once_and_leaves_nothing_behind() {
     assert_eq!(shown["decision"], "undecided");
 }
 
+#[test]
+fn a_reader_who_stands_still_does_not_keep_the_program() {
+    let env = TestEnv::new();
+    let name = "n".repeat(300);
+    let step = |n| format!("      - {{ name: {name} {n}, tcp: '127.0.0.1:1', expect: {{ open: true }} }}\n");
+    let steps: String = (0..500).map(step).collect();
+    let head = "holdpoint: 1\nname: Unread\nsections:\n  - name: Section\n    steps:\n";
+    env.write("checklist.yaml", &format!("{head}{steps}"));
+    let mut command = env.command(&["run", "checklist.yaml"]);
+    // More is said than a pipe holds, and nobody reads it.
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("a pid");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(child.try_wait().expect("waits").is_none(), "it waits for its reader");
+    for signal in [Signal::INT, Signal::INT] {
+        kill_process(pid, signal).expect("it runs");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let until = Instant::now() + Duration::from_secs(5);
+    while child.try_wait().expect("waits").is_none() {
+        if Instant::now() > until {
+            child.kill().expect("ends");
+            panic!("the second signal was not heard");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(child.wait().expect("ended").code(), Some(130));
+}
+
 fn killed_at(number: u32) {
     let env = TestEnv::new();
     let mut checklist = "holdpoint: 1\nname: Killed\nsections:\n".to_owned();

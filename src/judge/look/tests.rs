@@ -101,7 +101,8 @@ fn no_data_follows_the_steps_choice_and_missing_is_a_failure() {
 #[test]
 fn nothing_is_absent_from_what_could_not_be_looked_into() {
     for on_no_data in [OnNoData::Inconclusive, OnNoData::Fail] {
-        for (kind, passes) in [(Kind::Quantity, true), (Kind::Json, false), (Kind::Text, false), (Kind::Number, false)] {
+        for (kind, passes) in [(Kind::Quantity, true), (Kind::Json, false), (Kind::Text, false), (Kind::Number, false)]
+        {
             for matcher in [Matcher::Absent, Matcher::Not(Box::new(Matcher::Exists))] {
                 let expect = of("x", kind, matcher);
                 let terms = Terms { expect: Some(&expect), on_no_data, ..Terms::default() };
@@ -132,9 +133,10 @@ fn absence_passes_only_when_it_is_asked_for() {
     for (expect, outcome) in table {
         assert_eq!(verdict(&expect, missing()).outcome, outcome, "{expect:?}");
     }
-    let no_series = vec![("body", Value::NoData("no series".into()))];
-    assert_eq!(verdict(&body(Matcher::Absent), no_series.clone()).outcome, Outcome::Pass);
-    assert_eq!(verdict(&body(Matcher::Exists), no_series).outcome, Outcome::Inconclusive);
+    let no_series = || vec![("value", Value::NoData("no series".into()))];
+    let value = |matcher| of("value", Kind::Quantity, matcher);
+    assert_eq!(verdict(&value(Matcher::Absent), no_series()).outcome, Outcome::Pass);
+    assert_eq!(verdict(&value(Matcher::Exists), no_series()).outcome, Outcome::Inconclusive);
     assert_eq!(verdict(&body(Matcher::Absent), vec![]).outcome, Outcome::Inconclusive);
 }
 

@@ -11,7 +11,7 @@ use crate::template::Place;
 use crate::yaml::{Data, Node};
 
 /// The words that a map under a measure may have.
-pub(crate) const WORDS: &[&str] =
+pub const WORDS: &[&str] =
     &["contains", "starts_with", "ends_with", "matches", "equals", "one_of", "not", "length", "semver", "any", "all"];
 
 /// Reads the matcher of a measure of this kind.

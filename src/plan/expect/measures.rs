@@ -5,7 +5,7 @@ use serde_json_path::JsonPath;
 use super::literal::text;
 use super::matcher::{self, WORDS};
 use super::that;
-use crate::checklist::reading::Reading;
+use crate::checklist::reading::{Reading, is_deep_path};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::model::{Expectation, Kind, Literal, Matcher, MeasureName};
 use crate::probe::{Keys, MeasureSpec, ProbeKind};
@@ -298,6 +298,10 @@ fn json_path(
     path: String,
     templated: bool,
 ) -> Option<String> {
+    if is_deep_path(&path) {
+        reading.say(Diagnostic::error("bad-jsonpath", key.span, "the path is nested too deeply"));
+        return None;
+    }
     let Err(error) = JsonPath::parse(&path) else { return Some(path) };
     if !path.starts_with('$') {
         let diagnostic = match WORDS.contains(&path.as_str()) {

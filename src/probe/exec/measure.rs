@@ -150,12 +150,11 @@ impl Measuring {
 
     /// Keeps excerpts of what the command printed, unless it stands among the measures or nobody will ask for it.
     pub(super) fn add_evidence(&self, ended: &Ended, failed: bool, observation: &mut Observation) {
-        if !failed {
-            return;
-        }
         let measured = matches!(observation.found, Found::Measures(_));
         for (name, output, wanted) in [("stderr", &ended.stderr, self.stderr), ("stdout", &ended.stdout, self.stdout)] {
-            if output.total() > 0 && !(wanted && measured && output.left_out() == 0) {
+            let shown = wanted && measured && output.left_out() == 0;
+            let asked_for = failed || wanted && output.left_out() > 0;
+            if output.total() > 0 && asked_for && !shown {
                 observation.evidence.push(excerpt(name, output));
             }
         }

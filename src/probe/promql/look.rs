@@ -260,7 +260,9 @@ impl Promql {
             return Value::NoData("there are no series".into());
         };
         match endpoint.query(&format!("timestamp({query})"), when).await {
-            Ok(answer) if !answer.warnings.is_empty() => Value::NoData("the server says that the answer may be incomplete".into()),
+            Ok(answer) if !answer.warnings.is_empty() => {
+                Value::NoData("the server says that the answer may be incomplete".into())
+            }
             Ok(Answer { data: Data::Vector(times), .. }) if !times.is_empty() => Value::Series(
                 times.into_iter().map(|p| Sample { labels: p.labels, value: (now - p.value).max(0.0) }).collect(),
             ),

@@ -117,7 +117,7 @@ impl RunView {
             ([], Decision::Undecided) => "there is not enough to say".into(),
             ([], Decision::Held) => "something waits for a person".into(),
             ([one], _) => one.clone(),
-            ([first, rest @ ..], _) => format!("{first}, and {} more", rest.len()),
+            ([first, rest @ ..], _) => format!("{first} (the first of {} reasons)", rest.len() + 1),
         }
     }
 

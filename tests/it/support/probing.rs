@@ -126,10 +126,10 @@ pub(crate) fn text<'a>(observation: &'a Observation, name: &str) -> &'a str {
     }
 }
 
-/// Returns why there was no answer.
+/// Returns why there was no answer, or why it could not look.
 pub(crate) fn cause(observation: &Observation) -> &str {
     match &observation.found {
-        Found::NoAnswer { cause } => cause,
+        Found::NoAnswer { cause } | Found::CouldNotLook { cause, .. } => cause,
         other => panic!("{}: {other:?}", observation.request),
     }
 }

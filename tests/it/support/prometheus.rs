@@ -37,6 +37,18 @@ impl Prometheus {
     }
 
     /// Waits until a query gives something.
+    pub(crate) fn wait_until(&self, query: &str) {
+        let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let started = Instant::now();
+        while !get(self.port, &format!("/api/v1/query?query={query}"))
+            .is_some_and(|answer| answer.contains("\"value\""))
+        {
+            assert!(started.elapsed() < Duration::from_secs(60), "{query} gives nothing");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Waits until a query gives something.
     pub(crate) fn wait_for(&self, query: &str) {
         let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
         let started = Instant::now();

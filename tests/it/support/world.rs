@@ -1,9 +1,5 @@
 //! The worlds that checklists are run in: the sample service, a real Prometheus that scrapes it, an nginx.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
-
 use holdpoint::demo::{self, Flaws};
 
 use super::nginx::Nginx;
@@ -43,7 +39,7 @@ impl World {
         let prometheus = wants("prometheus").then(|| {
             let service = service.as_ref().expect("Prometheus scrapes the service");
             let prometheus = Prometheus::start("# EOF\n", &[service.service.address().to_string()]);
-            wait_for(&prometheus, "app_queue_length");
+            prometheus.wait_until("count_over_time(app_queue_length[1m]) >= 3");
             prometheus
         });
         let nginx = wants("nginx").then(|| Nginx::start(LOCATIONS).expect("nginx is installed"));
@@ -77,24 +73,6 @@ impl World {
     /// The sample service, where there is one.
     pub(crate) fn service(&self) -> &demo::Service {
         &self.service.as_ref().expect("a world with the service").service
-    }
-}
-
-/// Waits until a metric has a few samples, so that rates over it have a value.
-fn wait_for(prometheus: &Prometheus, metric: &str) {
-    let address = prometheus.url().replace("http://", "");
-    let path = format!("/api/v1/query?query=count_over_time({metric}%5B1m%5D)%3E=3");
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(&address)?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    let started = Instant::now();
-    while !ask().is_ok_and(|answer| answer.contains("\"value\"")) {
-        assert!(started.elapsed() < Duration::from_secs(30), "{metric} is never scraped");
-        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
