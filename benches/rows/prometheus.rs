@@ -30,6 +30,7 @@ pub(crate) fn queries(_scale: Scale) -> Vec<Line> {
         return vec![Line::alone(work, "–".into(), "prometheus is not installed")];
     }
     let prometheus = support::Prometheus::start(&recorded(), &[]);
+    QUERIES.iter().for_each(|query| prometheus.wait_for(query));
     let here = folder();
     let sources = format!("sources:\n  prometheus: {{ url: '{}' }}\n", prometheus.url());
     checklists::with_head(&here.path().join("q.yaml"), &sources, STEPS as usize, |n| {
