@@ -11,7 +11,15 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::nginx::Nginx;
-use crate::support::probing::{Probing, cause, get, number};
+use crate::support::probing::{Probing, get, number};
+
+/// Returns why nobody could look.
+fn cause(observation: &Observation) -> &str {
+    match &observation.found {
+        Found::CouldNotLook { cause, .. } => cause,
+        other => panic!("{}: {other:?}", observation.request),
+    }
+}
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
