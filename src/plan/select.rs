@@ -4,7 +4,7 @@ use globset::{Glob, GlobMatcher};
 
 use crate::model::outline::{SectionOutline, StepOutline};
 
-use super::PlanStep;
+use super::{PlanSection, PlanStep};
 
 /// Which steps were asked for. A pattern is a glob over the ids of steps and sections and over names, or `tag:WORD`.
 #[derive(Debug, Default)]
@@ -46,16 +46,22 @@ impl Selection {
     }
 }
 
-/// Pulls in what selected steps need: a step chosen by `--only` brings along what it waits for.
-pub(super) fn pull_in(steps: &mut [PlanStep]) {
-    for step in (0..steps.len()).rev() {
-        if !steps[step].selected {
-            continue;
-        }
-        let needed = steps[step].needs.iter().flat_map(|need| need.steps.clone());
-        let needed: Vec<usize> = needed.chain(steps[step].uses.iter().map(|(_, producer)| *producer)).collect();
+/// Pulls in what selected steps need: a step chosen by `--only` brings along what it and its section wait for, and so
+/// on.
+pub(super) fn pull_in(sections: &[PlanSection], steps: &mut [PlanStep]) {
+    let mut home = vec![0; steps.len()];
+    for (section, at) in sections.iter().zip(0..) {
+        home[section.steps.clone()].fill(at);
+    }
+    let mut chosen: Vec<usize> = (0..steps.len()).filter(|&step| steps[step].selected).collect();
+    while let Some(step) = chosen.pop() {
+        let needs = steps[step].needs.iter().chain(&sections[home[step]].needs).flat_map(|need| need.steps.clone());
+        let needed: Vec<usize> = needs.chain(steps[step].uses.iter().map(|(_, producer)| *producer)).collect();
         for other in needed {
-            steps[other].selected |= !steps[other].skipped;
+            if !steps[other].selected && !steps[other].skipped {
+                steps[other].selected = true;
+                chosen.push(other);
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ mod readme;
 mod record;
 mod report;
 mod secrets;
+mod shell;
 mod store;
 mod support;
 mod tidy;
