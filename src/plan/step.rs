@@ -422,6 +422,7 @@ fn unknown_key(key: &Node) -> Diagnostic {
 
 fn remember_templates(node: &Node, reading: &mut Reading<'_>) {
     match &node.data {
+        Data::Scalar { .. } if node.is_null() => {}
         Data::Scalar { .. } => {
             reading.template(node, crate::template::Place::Plain);
         }
