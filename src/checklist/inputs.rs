@@ -55,6 +55,8 @@ pub struct Inputs {
     pub values: Map<String, Value>,
     /// What must be masked.
     pub secrets: Vec<Secret>,
+    /// Whether no more values will come, as before a run.
+    pub complete: bool,
 }
 
 /// Reads the declarations.
@@ -187,7 +189,7 @@ pub fn fill(
         let message = format!("the checklist declares no input {name:?}");
         diagnostics.push(Diagnostic::error("unknown-input", root, message).near(name, names));
     }
-    let mut inputs = Inputs::default();
+    let mut inputs = Inputs { complete: missing_is_an_error, ..Inputs::default() };
     for declaration in declared {
         let found = find(declaration, given, &env);
         let (value, from) = match found {

@@ -21,12 +21,14 @@ pub struct Reading<'a> {
     pub references: Vec<(Reference, Span)>,
     /// The inputs that are known already, for values that must be known before anything runs.
     pub inputs: &'a Scope,
+    /// Whether no more inputs will get a value, so that one without is a mistake where a value must be known.
+    pub complete: bool,
 }
 
 impl<'a> Reading<'a> {
     /// Starts to read.
     pub fn new(sources: &'a SourceMap, diagnostics: &'a mut Diagnostics, inputs: &'a Scope) -> Self {
-        Self { sources, diagnostics, references: Vec::new(), inputs }
+        Self { sources, diagnostics, references: Vec::new(), inputs, complete: false }
     }
 
     /// Says a mistake.
@@ -41,7 +43,7 @@ impl<'a> Reading<'a> {
 
     /// Reads a template. The variables are remembered; whether they exist is checked when all are known.
     pub fn template(&mut self, node: &Node, place: Place) -> Option<Template> {
-        let text = node.text()?;
+        let text = self.text(node)?;
         match Template::parse(text, place) {
             Ok(template) => {
                 self.remember(template.references(), node);
@@ -61,7 +63,7 @@ impl<'a> Reading<'a> {
 
     /// Reads an expression.
     pub fn expression(&mut self, node: &Node) -> Option<Expression> {
-        match Expression::parse(node.text()?) {
+        match Expression::parse(self.text(node)?) {
             Ok(expression) => {
                 self.remember(expression.references(), node);
                 Some(expression)
@@ -75,21 +77,51 @@ impl<'a> Reading<'a> {
 
     /// Reads a text that must be known before anything runs: `{{ inputs.x }}` is filled in.
     ///
-    /// Nothing without a message when an input that it uses has no value yet: that is said elsewhere.
+    /// Nothing without a message when an input that it uses may still get a value, and when it uses one that is not
+    /// declared or missing: that is said elsewhere.
     pub fn known_text(&mut self, node: &Node) -> Option<String> {
         let template = self.template(node, Place::Plain)?;
-        match template.render(self.inputs) {
-            Ok(text) => Some(text),
-            Err(error) => {
-                if template.references().iter().any(|r| r.root != "inputs" && r.root != "matrix") {
-                    let message = "this must be known before the run: only inputs may be used here".to_owned();
-                    self.template_error("bad-template", node, &TemplateError { message, range: None });
-                } else if template.references().is_empty() {
-                    self.template_error("bad-template", node, &error);
+        let error = match template.render(self.inputs) {
+            Ok(text) => return Some(text),
+            Err(error) => error,
+        };
+        let references = template.references();
+        let blank = references.iter().find(|r| !self.inputs.gives(r));
+        match blank {
+            Some(blank) if blank.root != "inputs" => self.say_only_inputs(node),
+            Some(Reference { name: Some(name), .. }) => {
+                if self.complete && references.iter().all(|r| self.inputs.knows(r)) {
+                    let message = format!("input {name:?} has no value, and this must be known before the run");
+                    let help = format!("give it one, or a default, or guard the step: `when: inputs.{name}`");
+                    self.say(Diagnostic::error("missing-input", node.span, message).help(help));
                 }
-                None
             }
+            Some(_) | None => self.template_error("bad-template", node, &error),
         }
+        None
+    }
+
+    /// Reads a text that is shown only: what is not known yet stays as it is written.
+    pub fn shown_text(&mut self, node: &Node) -> Option<String> {
+        let template = self.template(node, Place::Plain)?;
+        if template.references().iter().any(|r| r.root != "inputs") {
+            self.say_only_inputs(node);
+        }
+        Some(template.render(self.inputs).unwrap_or_else(|_| template.source().to_owned()))
+    }
+
+    fn say_only_inputs(&mut self, node: &Node) {
+        let message = "this must be known before the run: only inputs may be used here".to_owned();
+        self.template_error("bad-template", node, &TemplateError { message, range: None });
+    }
+
+    /// Returns the text of a scalar; anything else is a mistake.
+    fn text<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
+        if node.text().is_none() {
+            let message = format!("expected text, found {}", node.form());
+            self.say(Diagnostic::error("wrong-type", node.span, message));
+        }
+        node.text()
     }
 
     /// Reads a duration that must be known before anything runs.
@@ -111,7 +143,7 @@ impl<'a> Reading<'a> {
 
     /// Reads a regular expression without templates.
     pub fn regex(&mut self, node: &Node) -> Option<Regex> {
-        let text = node.text()?;
+        let text = self.text(node)?;
         match Regex::new(text) {
             Ok(regex) => Some(regex),
             Err(error) => {

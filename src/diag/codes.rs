@@ -208,6 +208,11 @@ pub const CODES: &[Code] = &[
         "Templates and expressions may use `inputs.NAME` for a declared input and `captured.NAME` for a value that a step captures.",
     ),
     code(
+        "unused-key",
+        "the key has no effect here",
+        "Some keys of a step are read by some probes alone: `ignore` by `exec` and `log`, `source` by `promql`. On any other step they would look as if they did something.",
+    ),
+    code(
         "unused-input",
         "the input is declared and never used",
         "An input that nothing uses is often a misspelt one: what was meant to depend on it does not.",

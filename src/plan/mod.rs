@@ -28,7 +28,7 @@ use crate::model::outline::{Appendix, ChecklistHead, OnNoData, Part, Role, Secti
 use crate::model::{Secret, SectionId, StepId, id};
 use crate::probe::{Probe, ProbeKind};
 use crate::source::Sources;
-use crate::template::{Expression, Place, Reference, Scope, Template};
+use crate::template::{Expression, Reference, Scope};
 use crate::yaml::Node;
 
 pub use select::Selection;
@@ -179,6 +179,7 @@ pub fn build(
 ) -> Option<Plan> {
     let known = Scope::new(Map::from_iter([("inputs".to_owned(), Value::Object(inputs.values.clone()))]));
     let mut reading = Reading::new(&texts, diagnostics, &known);
+    reading.complete = inputs.complete;
     let mut builder = Builder::new(&checklist, &inputs, &mut reading);
     let head = head(&checklist, builder.reading);
     let roles = roles(&checklist.node);
@@ -278,9 +279,12 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
         let captured = self.settle_references(None);
         self.section_tags = texts(node.get("tags"));
         self.section_priority = node.get("priority").and_then(Node::text).map(str::to_owned);
+        let complete = self.reading.complete;
+        self.reading.complete &= !self.never_holds(when.as_ref());
         for step in &section.steps {
             self.step(step, &outline, selection);
         }
+        self.reading.complete = complete;
         // The section's own conditions are those of each of its steps: they are settled together.
         for places in &mut self.places[start..] {
             places.captured.extend(captured.iter().cloned());
@@ -295,6 +299,12 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
             steps: start..self.steps.len(),
         });
         self.section_needs.push(needs);
+    }
+
+    /// Tells whether the inputs alone say that a condition is false: what it guards never runs, and need not be whole.
+    pub(crate) fn never_holds(&self, when: Option<&Expression>) -> bool {
+        let known = |when: &&Expression| when.references().iter().all(|r| self.reading.inputs.knows(r));
+        when.filter(known).is_some_and(|when| when.holds(self.reading.inputs) == Ok(false))
     }
 
     fn section_outline(&mut self, section: &Section) -> SectionOutline {
@@ -317,7 +327,7 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
         SectionOutline {
             id,
             name,
-            description: node.get("description").and_then(|n| self.reading.known_text(n)),
+            description: node.get("description").and_then(|n| self.reading.shown_text(n)),
             part: section.part,
             origin: self.reading.sources.origin(place),
         }
@@ -326,8 +336,7 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
     /// Returns the name, inputs filled in; as written when an input has no value yet.
     pub(crate) fn name_of(&mut self, node: &Node) -> String {
         let Some(name) = node.get("name") else { return String::new() };
-        let text = self.reading.known_text(name);
-        text.unwrap_or_else(|| name.text().unwrap_or_default().to_owned())
+        self.reading.shown_text(name).unwrap_or_default()
     }
 
     /// Returns the id that is given, or the one that the name gives.
@@ -378,7 +387,11 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
                     let names: Vec<_> = self.captures.iter().map(String::as_str).collect();
                     self.reading.say(Diagnostic::error("undefined-variable", span, message).near(&name, names));
                 }
-                ("inputs" | "captured", None) => {}
+                ("inputs" | "captured", None) => {
+                    let message = format!("{root} is used as a whole or with brackets; write {root}.NAME");
+                    let help = "what is used must be known by name before the run: it decides what waits for what";
+                    self.reading.say(Diagnostic::error("undefined-variable", span, message).help(help));
+                }
                 _ if measures.is_some_and(measured) => {}
                 _ => {
                     let diagnostic = Diagnostic::error("undefined-variable", span, format!("{root:?} is not defined"));
@@ -410,12 +423,12 @@ pub(crate) fn needs_of(node: &Node) -> Vec<(String, Span)> {
 
 fn head(checklist: &Checklist, reading: &mut Reading<'_>) -> ChecklistHead {
     let node = &checklist.node;
-    let mut text = |key: &str| node.get(key).and_then(|n| reading.known_text(n));
+    let mut text = |key: &str| node.get(key).and_then(|n| reading.shown_text(n));
     let (name, stage, service) = (text("name").unwrap_or_default(), text("stage"), text("service"));
     let (description, owner, risk) = (text("description"), text("owner"), text("risk"));
     let mut map = |key: &str| {
         let entries = node.get(key).and_then(Node::map).unwrap_or_default();
-        let filled = |(k, v): &(Node, Node)| Some((k.text()?.to_owned(), reading.known_text(v)?));
+        let filled = |(k, v): &(Node, Node)| Some((k.text()?.to_owned(), reading.shown_text(v)?));
         entries.iter().filter_map(filled).collect()
     };
     let (estimates, links) = (map("estimates"), map("links"));
@@ -459,8 +472,8 @@ fn appendix(node: &Node, reading: &mut Reading<'_>) -> Vec<Appendix> {
     items
         .iter()
         .filter_map(|item| {
-            let title = reading.known_text(item.get("title")?)?;
-            let text = item.get("text").and_then(|n| reading.known_text(n));
+            let title = reading.shown_text(item.get("title")?)?;
+            let text = item.get("text").and_then(|n| reading.shown_text(n));
             let table = item.get("table").map(|table| {
                 let columns = texts(table.get("columns"));
                 let width = columns.len();
@@ -479,7 +492,7 @@ fn table_row(row: &Node, width: usize, reading: &mut Reading<'_>) -> Vec<String>
         let message = format!("this row has {} cells, the table {width} columns", cells.len());
         reading.say(Diagnostic::error("bad-value", row.span, message));
     }
-    cells.iter().map(|cell| reading.known_text(cell).unwrap_or_default()).collect()
+    cells.iter().map(|cell| reading.shown_text(cell).unwrap_or_default()).collect()
 }
 
 fn defaults(node: Option<&Node>, reading: &mut Reading<'_>) -> Defaults {
@@ -495,7 +508,5 @@ fn defaults(node: Option<&Node>, reading: &mut Reading<'_>) -> Defaults {
 
 /// Reads a text that is shown only: a template whose inputs are filled in.
 pub(crate) fn shown(node: &Node, key: &str, reading: &mut Reading<'_>) -> Option<String> {
-    let value = node.get(key)?;
-    let filled = reading.known_text(value);
-    filled.or_else(|| Template::parse(value.text()?, Place::Plain).ok().map(|t| t.source().to_owned()))
+    reading.shown_text(node.get(key)?)
 }

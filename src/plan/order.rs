@@ -145,17 +145,35 @@ fn resolve_needs(
     }
 }
 
-/// A step that changes the world waits for everything above it in its section: for the steps since the last such
-/// step, which itself waited for those before.
+/// A step that changes the world waits for everything above it in its section, and everything below waits for it: what
+/// is looked at below is the world as changed. Steps that the change itself waits for come before it all the same.
 fn order_changes(section: &PlanSection, steps: &mut [PlanStep]) {
     let mut since = section.steps.start;
+    // Each change with all that it waits for, the last one first.
+    let mut changes: Vec<(usize, HashSet<usize>)> = Vec::new();
     for step in section.steps.clone().filter(|_| !section.sequential) {
-        if steps[step].outline.changes.is_some() {
-            let above = (since..step).filter(|i| !steps[*i].after.contains(&step)).collect::<Vec<_>>();
-            steps[step].after.extend(above);
-            since = step;
+        let last = changes.iter().rev().find(|(_, waits)| !waits.contains(&step)).map(|(change, _)| *change);
+        steps[step].after.extend(last);
+        if steps[step].outline.changes.is_none() {
+            continue;
+        }
+        let above = (since..step).filter(|&i| !awaited(i, steps).contains(&step)).collect::<Vec<_>>();
+        steps[step].after.extend(above);
+        changes.push((step, awaited(step, steps)));
+        since = step;
+    }
+}
+
+/// Returns everything that a step waits for, by however many others.
+fn awaited(step: usize, steps: &[PlanStep]) -> HashSet<usize> {
+    let mut found = HashSet::new();
+    let mut way = steps[step].after.clone();
+    while let Some(step) = way.pop() {
+        if found.insert(step) {
+            way.extend(&steps[step].after);
         }
     }
+    found
 }
 
 /// How many steps of a circle are named.

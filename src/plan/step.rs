@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use crate::checklist::REFUSED;
@@ -11,15 +12,35 @@ use crate::checklist::name_place;
 use crate::checklist::reading::Reading;
 use crate::diag::{Diagnostic, Diagnostics, Span, did_you_mean};
 use crate::model::outline::{Guidance, OnNoData, Part, SectionOutline, StepOutline, Weight};
-use crate::model::{Expectation, Literal, Matcher, StepId};
-use crate::probe::{self, Compiling, Keys, MeasureSpec, Probe, ProbeKind, Wants};
+use crate::model::{Expectation, Found, Literal, Matcher, Observation, StepId};
+use crate::probe::{self, Compiling, Keys, Look, MeasureSpec, Probe, ProbeKind, Wants};
 use crate::shape;
-use crate::template::{Expression, Scope};
+use crate::template::{Expression, Reference, Scope};
 use crate::yaml::{Data, Node};
 
 use super::{
-    Builder, Deferred, EvidencePolicy, Need, Places, PlanStep, Retry, Selection, expect, needs_of, shown, texts, window,
+    Builder, Deferred, EvidencePolicy, Need, Places, PlanStep, Retry, Selection, Window, expect, needs_of, shown,
+    texts, window,
 };
+
+/// Keys of a step that only some probes read.
+const READ_BY: &[(&str, &[&str])] = &[("ignore", &["exec", "log"]), ("source", &["promql"])];
+
+/// Stands for the probe of a step that could not be built, so that others may refer to the step. Such a step has a
+/// mistake, or an input that it uses has no value, and it never runs.
+struct Unbuilt;
+
+#[async_trait]
+impl Probe for Unbuilt {
+    fn describe(&self) -> String {
+        "is not known until its inputs have values".to_owned()
+    }
+
+    async fn observe(&self, _look: &Look<'_>) -> Observation {
+        let cause = "the step could not be built".to_owned();
+        Observation::new(self.describe(), Found::CouldNotLook { cause, retry: false })
+    }
+}
 
 /// What stands under `expect` and `warn`, compiled as far as it can be.
 #[derive(Default)]
@@ -39,13 +60,17 @@ impl Builder<'_, '_, '_> {
         if let Some(first) = self.step_ids.insert(id.clone(), given).filter(|_| !id.as_str().is_empty()) {
             self.say_duplicate("step", id.as_str(), given, first);
         }
+        let when = node.get("when").and_then(|n| self.reading.expression(n));
+        let complete = self.reading.complete;
+        self.reading.complete &= !self.never_holds(when.as_ref());
         let Some((kind, value)) = self.probe_of(node) else {
             // The rest of the step is still checked for what can be checked without its probe.
             window::read(node, self.defaults.every, self.reading);
-            node.get("when").and_then(|n| self.reading.expression(n));
             self.settle_references(None);
+            self.reading.complete = complete;
             return;
         };
+        self.refuse_unused_keys(node, kind);
         let terms = self.terms(node, kind);
         let capture = self.captures_of(node, kind);
         let mut wants = Wants::default();
@@ -56,18 +81,25 @@ impl Builder<'_, '_, '_> {
         let ignore = texts(node.get("ignore"));
         self.check_ignore(node);
         let probe = self.compile_probe(kind, value, node, &wants, timeout, &ignore);
-        let when = node.get("when").and_then(|n| self.reading.expression(n));
         let window = window::read(node, self.defaults.every, self.reading);
         let retry =
             node.get("retry").and_then(|n| retry(n, self.reading)).or(self.defaults.retry).unwrap_or(Retry::NONE);
         let guidance = self.guidance(node);
+        let blank = |(r, _): &(Reference, Span)| r.root == "inputs" && !self.reading.inputs.gives(r);
+        let waits = !self.reading.complete && self.reading.references.iter().any(blank);
         let captured = self.settle_references(Some(kind));
         let needs = needs_of(node);
-        let Some(probe) = probe else { return };
+        if probe.is_none() || window.is_none() {
+            self.say_unbuilt(node);
+        }
+        self.reading.complete = complete;
+        let built = probe.is_some();
+        let probe = probe.unwrap_or_else(|| Box::new(Unbuilt));
+        let window = window.unwrap_or(Window::Once);
         let expect = join(terms.expect, probe.implied());
         let silent = expect.is_none() && terms.warn.is_none() && terms.deferred.is_none();
         // A misspelt `expect` is one mistake, not two.
-        if silent && !kind.speaks_for_itself && !has_unknown_key(node) {
+        if silent && built && !waits && !kind.speaks_for_itself && !has_unknown_key(node) {
             self.say_asserts_nothing(node, kind);
         }
         let mut outline = StepOutline {
@@ -174,8 +206,7 @@ impl Builder<'_, '_, '_> {
 
     fn terms(&mut self, node: &Node, kind: &'static ProbeKind) -> Terms {
         let (expect, warn) = (node.get("expect"), node.get("warn"));
-        let uses_captured = |n: &&Node| mentions_captured(n);
-        if expect.as_ref().is_some_and(uses_captured) || warn.as_ref().is_some_and(uses_captured) {
+        if [expect, warn].into_iter().flatten().any(expect::deferred) {
             return self.deferred_terms(expect, warn, kind);
         }
         let compile = |node: Option<&Node>, reading: &mut Reading<'_>| {
@@ -250,6 +281,24 @@ impl Builder<'_, '_, '_> {
         }
     }
 
+    /// Refuses what the step's probe would not read.
+    fn refuse_unused_keys(&mut self, node: &Node, kind: &ProbeKind) {
+        for (key, readers) in READ_BY.iter().filter(|(_, readers)| !readers.contains(&kind.name)) {
+            let Some((place, _)) = node.entry(key) else { continue };
+            let message = format!("{key:?} has no effect on a step of {}", kind.name);
+            let help = format!("it is read by {}; remove it here", readers.join(" and "));
+            self.reading.say(Diagnostic::error("unused-key", place.span, message).help(help));
+        }
+    }
+
+    /// Says that nothing came of a step, unless it is said why or an input may still get a value.
+    fn say_unbuilt(&mut self, node: &Node) {
+        if self.reading.complete && !self.reading.diagnostics.has_errors() {
+            let message = "nothing that could run comes of this step";
+            self.reading.say(Diagnostic::error("bad-value", name_place(node), message));
+        }
+    }
+
     /// Reads what is shown of the step; tags and priority of its section are its own.
     fn guidance(&mut self, node: &Node) -> Guidance {
         let mut tags = texts(node.get("tags"));
@@ -300,13 +349,18 @@ impl Retry {
 /// Reads `retry`.
 pub(super) fn retry(node: &Node, reading: &mut Reading<'_>) -> Option<Retry> {
     let attempts = |n: &Node| n.number().map(|n| n as u32);
+    let backoff = node.get("backoff").and_then(|n| Some((n.number()?, n.span)));
+    if let Some((backoff, span)) = backoff.filter(|(backoff, _)| !(1.0..=100.0).contains(backoff)) {
+        let message = format!("a backoff of {backoff} is not from 1 to 100");
+        reading.say(Diagnostic::error("bad-value", span, message));
+    }
     if node.map().is_none() {
         return Some(Retry { attempts: attempts(node)?, ..Retry::NONE });
     }
     Some(Retry {
         attempts: node.get("attempts").and_then(attempts).unwrap_or(3),
         delay: reading.duration_at(node, "delay").unwrap_or(Duration::from_secs(1)),
-        backoff: node.get("backoff").and_then(Node::number).filter(|b| *b >= 1.0).unwrap_or(2.0),
+        backoff: backoff.map_or(2.0, |(backoff, _)| backoff),
     })
 }
 
@@ -381,21 +435,15 @@ fn unknown_key(key: &Node) -> Diagnostic {
     }
 }
 
-/// Tells whether a value uses what an earlier step captures.
-fn mentions_captured(node: &Node) -> bool {
-    match &node.data {
-        Data::Scalar { text, .. } => text.contains("captured."),
-        Data::List(items) => items.iter().any(mentions_captured),
-        Data::Map(entries) => entries.iter().any(|(key, value)| mentions_captured(key) || mentions_captured(value)),
-    }
-}
-
 fn remember_templates(node: &Node, reading: &mut Reading<'_>) {
     match &node.data {
+        Data::Scalar { .. } if node.is_null() => {}
         Data::Scalar { .. } => {
             reading.template(node, crate::template::Place::Plain);
         }
         Data::List(items) => items.iter().for_each(|item| remember_templates(item, reading)),
-        Data::Map(entries) => entries.iter().for_each(|(_, value)| remember_templates(value, reading)),
+        Data::Map(entries) => {
+            entries.iter().flat_map(|(key, value)| [key, value]).for_each(|node| remember_templates(node, reading));
+        }
     }
 }

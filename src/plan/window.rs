@@ -69,8 +69,9 @@ impl Window {
     }
 }
 
-/// Reads `eventually` and `consistently` of a step.
-pub(crate) fn read(step: &Node, default_every: Option<Duration>, reading: &mut Reading<'_>) -> Window {
+/// Reads `eventually` and `consistently` of a step. Nothing when a mistake was said, or when an input that is used has
+/// no value yet.
+pub(crate) fn read(step: &Node, default_every: Option<Duration>, reading: &mut Reading<'_>) -> Option<Window> {
     let eventually = step.entry("eventually");
     let consistently = step.entry("consistently");
     if let (Some((first, _)), Some((second, _))) = (eventually, consistently) {
@@ -83,24 +84,24 @@ pub(crate) fn read(step: &Node, default_every: Option<Duration>, reading: &mut R
     let window = match (eventually, consistently) {
         (Some((_, node)), _) => read_eventually(node, default_every, reading),
         (None, Some((_, node))) => read_consistently(node, default_every, reading),
-        (None, None) => return Window::Once,
+        (None, None) => return Some(Window::Once),
     };
     let written = eventually.or(consistently).map_or(step, |(_, value)| value);
     if let Some((key, problem)) = window.as_ref().and_then(misfit) {
         let place = written.get(key).unwrap_or(written).span;
         reading.say(Diagnostic::error("bad-window", place, problem));
     }
-    window.unwrap_or(Window::Once)
+    window
 }
 
 fn read_eventually(node: &Node, default_every: Option<Duration>, reading: &mut Reading<'_>) -> Option<Window> {
     let (within, every, hold) = match node.map() {
         Some(_) => {
-            (reading.duration_at(node, "within"), reading.duration_at(node, "every"), reading.duration_at(node, "hold"))
+            (reading.duration_at(node, "within"), optional(node, "every", reading), optional(node, "hold", reading))
         }
-        None => (reading.duration(node), None, None),
+        None => (reading.duration(node), Some(None), Some(None)),
     };
-    let within = within?;
+    let (within, every, hold) = (within?, every?, hold?);
     let every = every
         .or(default_every)
         .unwrap_or_else(|| (within / 60).clamp(Duration::from_millis(200), Duration::from_secs(5)));
@@ -109,13 +110,19 @@ fn read_eventually(node: &Node, default_every: Option<Duration>, reading: &mut R
 
 fn read_consistently(node: &Node, default_every: Option<Duration>, reading: &mut Reading<'_>) -> Option<Window> {
     let count = |key: &str| node.get(key).and_then(Node::number).map(|n| n as u32);
-    let every = reading.duration_at(node, "every");
-    let tolerate = reading.duration_at(node, "tolerate");
-    let span = if node.map().is_some() { reading.duration_at(node, "for") } else { reading.duration(node) }?;
+    let every = optional(node, "every", reading);
+    let tolerate = optional(node, "tolerate", reading);
+    let span = if node.map().is_some() { reading.duration_at(node, "for") } else { reading.duration(node) };
+    let (every, tolerate, span) = (every?, tolerate?, span?);
     let every = every
         .or(default_every)
         .unwrap_or_else(|| (span / 60).clamp(Duration::from_millis(200), Duration::from_secs(60)));
     Some(Window::Consistently { span, every, tolerate, failures: count("failures"), min_samples: count("min_samples") })
+}
+
+/// Reads a time that may be left out. Nothing at all when it is there and not known: it is never as if left out.
+fn optional(node: &Node, key: &str, reading: &mut Reading<'_>) -> Option<Option<Duration>> {
+    node.get(key).map_or(Some(None), |node| reading.duration(node).map(Some))
 }
 
 /// Finds what does not fit, with the key that it stands under.
@@ -141,6 +148,14 @@ fn misfit(window: &Window) -> Option<(&'static str, String)> {
         Window::Consistently { span, tolerate: Some(tolerate), .. } if tolerate >= span => {
             let (tolerate, span) = (time(tolerate), time(span));
             Some(("tolerate", format!("`tolerate` ({tolerate}) is as long as `for` ({span}), so nothing could fail")))
+        }
+        Window::Consistently { every, tolerate: Some(tolerate), .. } if tolerate < every && !tolerate.is_zero() => {
+            let (tolerate, every) = (time(tolerate), time(every));
+            let problem = format!(
+                "`tolerate` ({tolerate}) is shorter than `every` ({every}): a breach that one look sees has no length, \
+                 so every other look could fail; use `failures`, or look more often"
+            );
+            Some(("tolerate", problem))
         }
         Window::Consistently { span, every, failures, min_samples, .. } => {
             let looks = (span.as_secs_f64() / every.as_secs_f64()).floor() + 1.0;

@@ -236,7 +236,7 @@ impl Worker<'_> {
             && matches!(observation.found, Found::CouldNotLook { retry: true, .. })
         {
             clock.sleep(delay).await;
-            delay = delay.mul_f64(self.step.retry.backoff).min(Duration::from_secs(300));
+            delay = delay.mul_f64(self.step.retry.backoff.clamp(1.0, 100.0)).min(Duration::from_secs(300));
             attempts += 1;
             observation = self.observe().await;
         }

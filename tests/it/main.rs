@@ -18,6 +18,7 @@ mod record;
 mod reliability;
 mod report;
 mod secrets;
+mod shell;
 mod signals;
 mod store;
 mod support;

@@ -83,7 +83,7 @@ fn outside_libraries_are_known_in_one_place_each() {
         ("clap", &["cli/"]),
         ("reqwest", &["sys/http"]),
         ("promql_parser", &["promql/"]),
-        ("minijinja", &["template.rs", "report/"]),
+        ("minijinja", &["template/", "report/"]),
         ("annotate_snippets", &["diag/"]),
         ("comfy_table", &["report/", "cli/"]),
     ];

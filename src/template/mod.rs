@@ -1,9 +1,14 @@
 //! Templates and expressions: `{{ }}` with strict undefined, escaping by the place where a value lands.
-//! The only file that knows minijinja, with `report/` for whole documents.
+//! The only room that knows minijinja, with `report/` for whole documents.
 //!
 //! A value is put between two marks while rendering; afterwards each marked stretch is escaped with knowledge of what
-//! stands before it: the same value is percent-encoded in a URL's path, kept as it is at the URL's beginning, quoted
-//! bare in a shell and escaped within shell quotes. `| raw` opts out.
+//! stands before it ([`escape`]): the same value is percent-encoded in a URL's path, kept as it is at the URL's
+//! beginning, quoted bare in a shell and escaped within shell quotes ([`shell`]). `| raw` opts out.
+
+mod escape;
+mod shell;
+
+pub(crate) use escape::promql_quotes;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -12,7 +17,6 @@ use std::sync::{Arc, LazyLock};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value as Jinja};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 /// Where the rendered text lands.
@@ -76,6 +80,25 @@ impl Scope {
     pub fn new(roots: Map<String, Value>) -> Self {
         Self { root: Jinja::from(Serde(roots)) }
     }
+
+    /// Tells whether a variable is there; one without a value is.
+    pub fn knows(&self, reference: &Reference) -> bool {
+        !self.find(reference).is_undefined()
+    }
+
+    /// Tells whether a variable is there and has a value.
+    pub fn gives(&self, reference: &Reference) -> bool {
+        let value = self.find(reference);
+        !value.is_undefined() && !value.is_none()
+    }
+
+    fn find(&self, reference: &Reference) -> Jinja {
+        let root = self.root.get_attr(&reference.root).unwrap_or_default();
+        match &reference.name {
+            Some(name) => root.get_attr(name).unwrap_or_default(),
+            None => root,
+        }
+    }
 }
 
 const OPEN: char = '\u{E000}';
@@ -85,12 +108,7 @@ const CLOSE: char = '\u{E001}';
 const FUEL: u64 = 100_000;
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut environment = base();
-    // A text without variables keeps its last newline, so one with variables does too.
-    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
-        environment.set_syntax(syntax);
-    }
-    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    let mut environment = texts();
     environment.set_formatter(|out, _, value| {
         if value.is_undefined() {
             return Err(minijinja::Error::from(ErrorKind::UndefinedError));
@@ -107,6 +125,28 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     });
     environment
 });
+
+/// Fills in a word for every value, whatever it is: shows the places in which values land.
+static PLACES: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = texts();
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    environment.set_formatter(|out, _, value| match value.is_safe() {
+        true => write!(out, "{value}").map_err(minijinja::Error::from),
+        false => write!(out, "{OPEN}x{CLOSE}").map_err(minijinja::Error::from),
+    });
+    environment
+});
+
+/// Makes an environment for texts that are no documents.
+fn texts() -> Environment<'static> {
+    let mut environment = base();
+    // A text without variables keeps its last newline, so one with variables does too.
+    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+        environment.set_syntax(syntax);
+    }
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment
+}
 
 /// Makes an environment with the settings common to every use of the template language.
 pub fn base() -> Environment<'static> {
@@ -129,10 +169,17 @@ impl Template {
     pub fn parse(source: &str, place: Place) -> Result<Self, TemplateError> {
         let literal = !source.contains("{{") && !source.contains("{%") && !source.contains("{#");
         if !literal {
+            bounded(source)?;
             ENVIRONMENT.template_from_str(source).map_err(|e| error(&e))?;
         }
         if source.contains([OPEN, CLOSE]) {
             return Err(TemplateError { message: "the characters U+E000 and U+E001 are reserved".into(), range: None });
+        }
+        if !literal && place == Place::Shell {
+            // Where a value lands does not depend on the value; what cannot be filled in here is looked at when it runs.
+            if let Ok(marked) = PLACES.template_from_str(source).and_then(|t| t.render(())) {
+                escape::escape(&marked, place)?;
+            }
         }
         Ok(Self { source: source.into(), place, literal })
     }
@@ -166,7 +213,7 @@ impl Template {
         }
         let template = ENVIRONMENT.template_from_str(&self.source).map_err(|e| error(&e))?;
         let marked = template.render(scope.root.clone()).map_err(|e| error(&e))?;
-        escape(&marked, self.place)
+        escape::escape(&marked, self.place)
     }
 }
 
@@ -180,6 +227,7 @@ impl Expression {
             let message = "an expression stands without braces".to_owned();
             return Err(TemplateError { message, range: Some(0..source.len()) });
         }
+        bounded(source)?;
         ENVIRONMENT.compile_expression(source).map_err(|e| error(&e))?;
         Ok(Self { source: source.into() })
     }
@@ -201,10 +249,7 @@ impl Expression {
     /// Says which variable is missing or which operation makes no sense.
     pub fn evaluate(&self, scope: &Scope) -> Result<Value, TemplateError> {
         let expression = ENVIRONMENT.compile_expression(&self.source).map_err(|e| error(&e))?;
-        let value = expression.eval(scope.root.clone()).map_err(|e| error(&e))?;
-        if value.is_undefined() {
-            return Err(TemplateError { message: format!("{} is not defined", self.source.trim()), range: None });
-        }
+        let value = self.defined(expression.eval(scope.root.clone()).map_err(|e| error(&e))?)?;
         serde_json::to_value(&value).map_err(|e| TemplateError { message: e.to_string(), range: None })
     }
 
@@ -215,8 +260,39 @@ impl Expression {
     pub fn holds(&self, scope: &Scope) -> Result<bool, TemplateError> {
         let expression = ENVIRONMENT.compile_expression(&self.source).map_err(|e| error(&e))?;
         let value = expression.eval(scope.root.clone()).map_err(|e| error(&e))?;
-        Ok(value.is_true())
+        // What is not there is neither true nor false: a misspelt field must not skip a step.
+        self.defined(value).map(|value| value.is_true())
     }
+
+    fn defined(&self, value: Jinja) -> Result<Jinja, TemplateError> {
+        match value.is_undefined() {
+            true => Err(TemplateError { message: format!("{} is not defined", self.source.trim()), range: None }),
+            false => Ok(value),
+        }
+    }
+}
+
+/// Refuses what is too long or too deep for the parser, which walks into expressions by recursion.
+fn bounded(source: &str) -> Result<(), TemplateError> {
+    const SIGNS: usize = 2_000;
+    let signs =
+        |c: &char| matches!(c, '(' | '[' | '{' | '+' | '-' | '*' | '/' | '~' | '%' | '|' | '.' | '<' | '>' | '=');
+    let of_expressions: usize = match source.contains("{{") || source.contains("{%") {
+        false => source.chars().filter(signs).count(),
+        // Only what stands in braces is parsed; the text around them may be long.
+        true => source
+            .split('{')
+            .skip(1)
+            .map(|part| part.split('}').next().unwrap_or(part).chars().filter(signs).count())
+            .sum(),
+    };
+    if of_expressions > SIGNS {
+        let message = format!(
+            "an expression with {of_expressions} operators and brackets is more than can be read; {SIGNS} are allowed"
+        );
+        return Err(TemplateError { message, range: None });
+    }
+    Ok(())
 }
 
 fn references(names: impl IntoIterator<Item = String>) -> BTreeSet<Reference> {
@@ -246,166 +322,6 @@ fn error(error: &minijinja::Error) -> TemplateError {
         (kind, None) => kind.to_string(),
     };
     TemplateError { message, range: error.range() }
-}
-
-/// Replaces each marked stretch by its escaped form.
-fn escape(marked: &str, place: Place) -> Result<String, TemplateError> {
-    let mut out = String::with_capacity(marked.len());
-    let mut rest = marked;
-    while let Some(open) = rest.find(OPEN) {
-        out.push_str(&rest[..open]);
-        let inner = &rest[open + OPEN.len_utf8()..];
-        let close = inner.find(CLOSE).unwrap_or(inner.len());
-        let value = &inner[..close];
-        rest = inner.get(close + CLOSE.len_utf8()..).unwrap_or_default();
-        match place {
-            Place::Plain => out.push_str(value),
-            Place::Url => escape_url(&mut out, value),
-            Place::Shell => escape_shell(&mut out, value),
-            Place::Promql => escape_promql(&mut out, value)?,
-            Place::Json => escape_json(&mut out, value),
-            Place::Regex => out.push_str(&regex::escape(value)),
-        }
-    }
-    out.push_str(rest);
-    Ok(out)
-}
-
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-fn escape_url(out: &mut String, value: &str) {
-    // `GET {{ inputs.base_url }}/health`: a value that begins the URL is a URL itself.
-    let before = out.rsplit(' ').next().unwrap_or_default();
-    if before.is_empty() {
-        out.push_str(value.trim_end_matches('/'));
-        return;
-    }
-    let authority = before.split_once("://").map(|(_, rest)| rest);
-    if authority.is_some_and(|rest| !rest.contains(['/', '?', '#'])) {
-        // Host and port: nothing that could end them or name a user may come in.
-        out.extend(value.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | ':' | '[' | ']')));
-        return;
-    }
-    out.extend(utf8_percent_encode(value, UNRESERVED));
-}
-
-/// Which quotes a shell command is in at its end.
-fn shell_quotes(command: &str) -> Option<char> {
-    let mut open = None;
-    let mut chars = command.chars();
-    while let Some(c) = chars.next() {
-        match (open, c) {
-            (None | Some('"'), '\\') => {
-                chars.next();
-            }
-            (None, '\'' | '"') => open = Some(c),
-            (Some(quote), c) if quote == c => open = None,
-            _ => {}
-        }
-    }
-    open
-}
-
-fn escape_shell(out: &mut String, value: &str) {
-    match shell_quotes(out) {
-        Some('\'') => out.push_str(&value.replace('\'', r"'\''")),
-        Some(_) => {
-            for c in value.chars() {
-                if matches!(c, '"' | '$' | '`' | '\\') {
-                    out.push('\\');
-                }
-                out.push(c);
-            }
-        }
-        None => {
-            let safe = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
-            match !value.is_empty() && value.chars().all(safe) {
-                true => out.push_str(value),
-                false => {
-                    out.push('\'');
-                    out.push_str(&value.replace('\'', r"'\''"));
-                    out.push('\'');
-                }
-            }
-        }
-    }
-}
-
-/// Which quotes a PromQL query is in at its end.
-pub(crate) fn promql_quotes(query: &str) -> Option<char> {
-    let mut open = None;
-    let mut chars = query.chars();
-    while let Some(c) = chars.next() {
-        match (open, c) {
-            (Some('"' | '\''), '\\') => {
-                chars.next();
-            }
-            (None, '\'' | '"' | '`') => open = Some(c),
-            (None, '#') => {
-                chars.find(|c| *c == '\n');
-            }
-            (Some(quote), c) if quote == c => open = None,
-            _ => {}
-        }
-    }
-    open
-}
-
-fn escape_promql(out: &mut String, value: &str) -> Result<(), TemplateError> {
-    match promql_quotes(out) {
-        Some('`') => {
-            if value.contains('`') {
-                return Err(TemplateError { message: "a value with ` cannot stand between `…`".into(), range: None });
-            }
-            out.push_str(value);
-        }
-        Some(quote) => {
-            for c in value.chars() {
-                match c {
-                    '\\' => out.push_str(r"\\"),
-                    '\n' => out.push_str(r"\n"),
-                    c if c == quote => {
-                        out.push('\\');
-                        out.push(c);
-                    }
-                    c => out.push(c),
-                }
-            }
-        }
-        None => {
-            let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.');
-            if value.is_empty() || !value.chars().all(word) {
-                let message = format!(
-                    "{value:?} may not stand outside quotes in a query; only a name, a number or a duration may"
-                );
-                return Err(TemplateError { message, range: None });
-            }
-            out.push_str(value);
-        }
-    }
-    Ok(())
-}
-
-fn escape_json(out: &mut String, value: &str) {
-    let quoted = serde_json::to_string(value).unwrap_or_default();
-    let mut in_string = false;
-    let mut chars = out.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' if in_string => {
-                chars.next();
-            }
-            '"' => in_string = !in_string,
-            _ => {}
-        }
-    }
-    if in_string {
-        out.push_str(&quoted[1..quoted.len() - 1]);
-    } else if serde_json::from_str::<Value>(value).is_ok() {
-        out.push_str(value);
-    } else {
-        out.push_str(&quoted);
-    }
 }
 
 #[cfg(test)]
@@ -469,5 +385,38 @@ mod tests {
         assert_eq!(value, Ok(json!(3)));
         assert!(Expression::parse("json.nope > 3").and_then(|e| e.holds(&scope)).is_err());
         assert!(Expression::parse("{{ json }}").is_err());
+    }
+
+    #[test]
+    fn what_is_not_there_is_neither_true_nor_false() {
+        let scope = Scope::new(Map::from_iter([("captured".to_owned(), json!({"h": {"on": false, "no": null}}))]));
+        let holds = |source: &str| Expression::parse(source).and_then(|e| e.holds(&scope));
+        assert_eq!(holds("captured.h.on"), Ok(false));
+        assert_eq!(holds("captured.h.no"), Ok(false));
+        assert_eq!(holds("captured.h.of is defined"), Ok(false));
+        for source in ["captured.h.of", "not captured.h.of", "captured.h.of and true", "true and captured.h.of"] {
+            assert!(holds(source).is_err(), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_never_another_one() {
+        let to = |source: &str, value: &str| {
+            let scope = Scope::new(Map::from_iter([("inputs".to_owned(), json!({ "x": value }))]));
+            Template::parse(source, Place::Url).and_then(|t| t.render(&scope)).map_err(|e| e.message)
+        };
+        assert_eq!(to("http://{{ inputs.x }}:80/", "my_service"), Ok("http://my_service:80/".to_owned()));
+        assert_eq!(to("http://a:{{ inputs.x }}@h/", "p@/w"), Ok("http://a:p%40%2Fw@h/".to_owned()));
+        for value in ["h/", "a b", "u@h", "h?", "h%41"] {
+            assert!(to("http://{{ inputs.x }}/", value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn brackets_name_the_whole() {
+        for source in ["{{ captured['a'] }}", "{{ captured.b }}{{ captured['a'] }}"] {
+            let template = Template::parse(source, Place::Plain).expect("valid");
+            assert!(template.references().iter().any(|r| r.root == "captured" && r.name.is_none()), "{source}");
+        }
     }
 }

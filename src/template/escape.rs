@@ -1,0 +1,142 @@
+//! Values escaped by the place where they land, with knowledge of what stands before and behind.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use super::shell::Scanner;
+use super::{CLOSE, OPEN, Place, TemplateError};
+
+/// Replaces each marked stretch by its escaped form.
+pub(super) fn escape(marked: &str, place: Place) -> Result<String, TemplateError> {
+    let mut out = String::with_capacity(marked.len());
+    let mut shell = Scanner::default();
+    let mut rest = marked;
+    while let Some(open) = rest.find(OPEN) {
+        let text = &rest[..open];
+        out.push_str(text);
+        let inner = &rest[open + OPEN.len_utf8()..];
+        let close = inner.find(CLOSE).unwrap_or(inner.len());
+        let value = &inner[..close];
+        rest = inner.get(close + CLOSE.len_utf8()..).unwrap_or_default();
+        match place {
+            Place::Plain => out.push_str(value),
+            Place::Url => escape_url(&mut out, value, rest)?,
+            Place::Shell => {
+                shell.read(text);
+                shell.write(&mut out, value, rest)?;
+            }
+            Place::Promql => escape_promql(&mut out, value)?,
+            Place::Json => escape_json(&mut out, value),
+            Place::Regex => out.push_str(&regex::escape(value)),
+        }
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+pub(super) fn refused(message: impl Into<String>) -> TemplateError {
+    TemplateError { message: message.into(), range: None }
+}
+
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+fn escape_url(out: &mut String, value: &str, rest: &str) -> Result<(), TemplateError> {
+    // `GET {{ inputs.base_url }}/health`: a value that begins the URL is a URL itself.
+    let before = out.rsplit(' ').next().unwrap_or_default();
+    if before.is_empty() {
+        out.push_str(value.trim_end_matches('/'));
+        return Ok(());
+    }
+    const ENDS: [char; 3] = ['/', '?', '#'];
+    let authority = before.split_once("://").map(|(_, rest)| rest).filter(|rest| !rest.contains(ENDS));
+    let user = rest.split(ENDS).next().is_some_and(|authority| authority.contains('@'));
+    if authority.is_some() && !user {
+        // Host and port: nothing that could end them or name a user may come in. What has no place there is not left
+        // out, since that would be another host.
+        let strange = |c: &char| !(c.is_alphanumeric() || "-_.:[]".contains(*c));
+        if let Some(strange) = value.chars().find(strange) {
+            return Err(refused(format!("a value with {strange:?} may not stand in the host of a URL")));
+        }
+        out.push_str(value);
+        return Ok(());
+    }
+    out.extend(utf8_percent_encode(value, UNRESERVED));
+    Ok(())
+}
+
+/// Which quotes a PromQL query is in at its end.
+pub(crate) fn promql_quotes(query: &str) -> Option<char> {
+    let mut open = None;
+    let mut chars = query.chars();
+    while let Some(c) = chars.next() {
+        match (open, c) {
+            (Some('"' | '\''), '\\') => {
+                chars.next();
+            }
+            (None, '\'' | '"' | '`') => open = Some(c),
+            (None, '#') => {
+                chars.find(|c| *c == '\n');
+            }
+            (Some(quote), c) if quote == c => open = None,
+            _ => {}
+        }
+    }
+    open
+}
+
+fn escape_promql(out: &mut String, value: &str) -> Result<(), TemplateError> {
+    match promql_quotes(out) {
+        Some('`') => {
+            if value.contains('`') {
+                return Err(refused("a value with ` cannot stand between `…`"));
+            }
+            out.push_str(value);
+        }
+        Some(quote) => {
+            for c in value.chars() {
+                match c {
+                    '\\' => out.push_str(r"\\"),
+                    '\n' => out.push_str(r"\n"),
+                    c if c == quote => {
+                        out.push('\\');
+                        out.push(c);
+                    }
+                    c => out.push(c),
+                }
+            }
+        }
+        None => {
+            let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.');
+            if value.is_empty() || !value.chars().all(word) {
+                let message = format!(
+                    "{value:?} may not stand outside quotes in a query; only a name, a number or a duration may"
+                );
+                return Err(refused(message));
+            }
+            out.push_str(value);
+        }
+    }
+    Ok(())
+}
+
+fn escape_json(out: &mut String, value: &str) {
+    let quoted = serde_json::to_string(value).unwrap_or_default();
+    let mut in_string = false;
+    let mut chars = out.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if in_string => {
+                chars.next();
+            }
+            '"' => in_string = !in_string,
+            _ => {}
+        }
+    }
+    if in_string {
+        out.push_str(&quoted[1..quoted.len() - 1]);
+    } else if serde_json::from_str::<Value>(value).is_ok() {
+        out.push_str(value);
+    } else {
+        out.push_str(&quoted);
+    }
+}
