@@ -3,6 +3,8 @@
 //! The engine emits events; sinks take them: the recorder first, then everything that shows or tells. A run can be
 //! told again from its events alone.
 
+mod written;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,7 @@ use crate::model::{Decision, Observation, Outcome, RunId, SectionId, StepId, Ver
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "written::Written")]
 pub struct Event {
     /// Its number within the run, from 1, without gaps.
     pub seq: u64,
@@ -22,7 +25,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventKind {
     /// A run begins. The first event of every run.
@@ -49,10 +52,10 @@ pub enum EventKind {
         /// The step.
         step: StepId,
         /// What it does: its resolved request, where that is known already.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
+        #[serde(skip_serializing_if = "String::is_empty")]
         doing: String,
         /// When its time is up, for a step that waits.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         until: Option<DateTime<Utc>>,
     },
     /// One look of a step that looks more than once.
@@ -154,12 +157,24 @@ pub enum Skip {
     Condition,
     /// What it needs did not pass, or a barrier above it did not.
     Blocked,
+    /// What it needs, or a barrier above it, waits for a person.
+    Waiting,
     /// `--only` or `--skip` left it out.
     NotSelected,
     /// `--read-only` refuses it.
     Refused,
     /// The run was cut short before it.
     NotReached,
+}
+
+impl Skip {
+    /// Tells whether something that should have been looked at was not: nobody wished it so.
+    pub fn blocks(self) -> bool {
+        match self {
+            Skip::Condition | Skip::NotSelected | Skip::Waiting => false,
+            Skip::Blocked | Skip::Refused | Skip::NotReached => true,
+        }
+    }
 }
 
 /// What a person answered.

@@ -36,6 +36,8 @@ pub enum Shape {
     Any,
     /// A list.
     List(&'static Shape),
+    /// A list with members; that one without any is refused is said by its reader, who knows why.
+    Filled(&'static Shape),
     /// One value, or a list of them.
     OneOrMany(&'static Shape),
     /// A map with free keys.
@@ -91,7 +93,7 @@ pub fn check(node: &Node, shape: &Shape, diagnostics: &mut Diagnostics) -> bool 
         Shape::Int(low, high) => integer(node, *low, *high, diagnostics),
         Shape::Number => fits(node.number().is_some(), node, "a number", diagnostics),
         Shape::Duration => duration(node, diagnostics),
-        Shape::List(of) => match node.list() {
+        Shape::List(of) | Shape::Filled(of) => match node.list() {
             Some(items) => all(items.iter().map(|item| check(item, of, diagnostics))),
             None => fits(false, node, "a list", diagnostics),
         },
@@ -129,6 +131,10 @@ fn check_object(node: &Node, object: &Object, diagnostics: &mut Diagnostics) -> 
         match object.fields.iter().find(|f| f.key == name) {
             Some(field) => good &= check(value, &field.shape, diagnostics),
             None if object.open => {}
+            None if diagnostics.is_full() => {
+                diagnostics.leave_out();
+                good = false;
+            }
             None => {
                 diagnostics.push(unknown_key(key, object));
                 good = false;
@@ -137,11 +143,20 @@ fn check_object(node: &Node, object: &Object, diagnostics: &mut Diagnostics) -> 
     }
     for field in object.fields.iter().filter(|f| f.required && node.get(f.key).is_none()) {
         let place = entries.first().map_or(node.span, |(key, _)| key.span);
-        let message = format!("{} needs {:?}: {}", object.name, field.key, field.doc);
+        let message = format!("{} needs {:?}: {}", object.name, field.key, within_a_sentence(field.doc));
         diagnostics.push(Diagnostic::error("missing-key", place, message.trim_end_matches('.')));
         good = false;
     }
     good
+}
+
+/// Begins a text in lower case, unless its first word is written in capitals.
+fn within_a_sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() => first.to_lowercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    }
 }
 
 fn unknown_key(key: &Node, object: &Object) -> Diagnostic {
@@ -216,7 +231,7 @@ fn looks_like(node: &Node, shape: &Shape) -> bool {
         }
         Shape::Bool => node.bool().is_some(),
         Shape::Int(..) | Shape::Number => node.number().is_some(),
-        Shape::List(_) => node.list().is_some(),
+        Shape::List(_) | Shape::Filled(_) => node.list().is_some(),
         Shape::OneOrMany(of) => node.list().is_some() || looks_like(node, of),
         Shape::Map(_) | Shape::Object(_) => node.map().is_some(),
         Shape::Either(shapes) => shapes.iter().any(|s| looks_like(node, s)),
@@ -238,7 +253,7 @@ impl Shape {
             Shape::Regex => "a regular expression".into(),
             Shape::Expectation => "what must hold".into(),
             Shape::Any => "any value".into(),
-            Shape::List(of) => format!("a list of {}", of.form()),
+            Shape::List(of) | Shape::Filled(of) => format!("a list of {}", of.form()),
             Shape::OneOrMany(of) => format!("{}, or a list of such", of.form()),
             Shape::Map(of) => format!("a map to {}", of.form()),
             Shape::Object(object) => object.name.to_owned(),
@@ -250,20 +265,24 @@ impl Shape {
 /// Turns a shape into JSON Schema (2020-12).
 pub fn schema(shape: &Shape) -> Value {
     match shape {
-        Shape::Text | Shape::Template | Shape::Expression => json!({ "type": ["string", "number", "boolean"] }),
-        Shape::Regex => json!({ "type": "string" }),
+        Shape::Text | Shape::Template | Shape::Expression | Shape::Regex => {
+            json!({ "type": ["string", "number", "boolean"] })
+        }
         Shape::Word(words) => json!({ "enum": words }),
         Shape::Bool => json!({ "type": "boolean" }),
         Shape::Int(low, high) if *high == i64::MAX => json!({ "type": "integer", "minimum": low }),
         Shape::Int(low, high) => json!({ "type": "integer", "minimum": low, "maximum": high }),
         Shape::Number => json!({ "type": "number" }),
         Shape::Duration => json!({
-            "type": ["string", "number"],
-            "pattern": r"^\s*(\{\{|[0-9.]+\s*(ns|us|µs|ms|s|m|h|d)|0\s*$)",
+            "anyOf": [
+                { "type": "string", "pattern": r"\{\{|^\s*\+?([0-9.]+\s*[a-zµ]+\s*)+$|^\s*0\s*$" },
+                { "const": 0 },
+            ],
         }),
-        Shape::Expectation => json!({ "$ref": "#/$defs/expectation" }),
+        Shape::Expectation => json!({ "$ref": "#/$defs/expectation", "not": { "type": "null" } }),
         Shape::Any => json!({}),
         Shape::List(of) => json!({ "type": "array", "items": schema(of) }),
+        Shape::Filled(of) => json!({ "type": "array", "items": schema(of), "minItems": 1 }),
         Shape::OneOrMany(of) => {
             let one = schema(of);
             json!({ "anyOf": [one, { "type": "array", "items": one }] })

@@ -4,7 +4,7 @@
 //! somebody asks for a bool. A comparator that was left unquoted is mended in place and said, so that one slip does
 //! not hide every other mistake of the file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, options};
 
@@ -14,8 +14,11 @@ use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span};
 pub const MAX_BYTES: usize = 4 << 20;
 /// The deepest nesting.
 pub const MAX_DEPTH: usize = 64;
-/// The most nodes, aliases expanded.
-pub const MAX_NODES: usize = 1_000_000;
+/// The most nodes, aliases expanded; a long text counts for as many as it has stretches of 32 bytes.
+pub const MAX_NODES: usize = 400_000;
+
+/// How many bytes are read again for the sake of unquoted comparators.
+const MOST_READ_AGAIN: usize = 32 << 20;
 
 /// A value with its place.
 #[derive(Clone, Debug)]
@@ -159,8 +162,9 @@ impl Node {
         let source = sources.text(self.span.file);
         let written = &source[self.span.range()];
         let base = self.span.start as usize;
-        let needle_start = range.start.min(text.len());
-        let needle_end = range.end.clamp(needle_start, text.len());
+        // Whole characters: what names a place inside a text may count in bytes.
+        let needle_start = text.floor_char_boundary(range.start);
+        let needle_end = text.ceil_char_boundary(range.end.max(needle_start));
         let at = |from: usize| match style {
             Style::Plain => written.starts_with(&**text).then_some(base + from),
             Style::Quoted => written.get(1..).filter(|w| w.starts_with(&**text)).map(|_| base + 1 + from),
@@ -201,6 +205,8 @@ pub fn parse(sources: &mut SourceMap, file: FileId, diagnostics: &mut Diagnostic
     }
     let mut text = original.to_string();
     let mut mended = Vec::new();
+    // Each one means reading the file again.
+    let most_mends = (MOST_READ_AGAIN / text.len().max(1)).min(100);
     loop {
         let mut builder = Builder::new(file, &original, &mended);
         match builder.build(&text) {
@@ -210,7 +216,7 @@ pub fn parse(sources: &mut SourceMap, file: FileId, diagnostics: &mut Diagnostic
                 }
                 return node;
             }
-            Err(problem) => match mend(&text, problem.offset).filter(|_| mended.len() < 100) {
+            Err(problem) => match mend(&text, problem.offset).filter(|_| mended.len() < most_mends) {
                 Some(span) => {
                     // The sign is replaced by a letter of the same length, so that no place moves.
                     text.replace_range(span.start..=span.start, "x");
@@ -224,7 +230,7 @@ pub fn parse(sources: &mut SourceMap, file: FileId, diagnostics: &mut Diagnostic
                     mended.push(span.start);
                 }
                 None => {
-                    diagnostics.push(problem.diagnostic(file, text.len()));
+                    diagnostics.push(problem.diagnostic(file, &text));
                     return None;
                 }
             },
@@ -280,9 +286,9 @@ struct Problem {
 }
 
 impl Problem {
-    fn diagnostic(self, file: FileId, length: usize) -> Diagnostic {
-        let start = self.offset.min(length);
-        let diagnostic = Diagnostic::error(self.code, Span::new(file, start, (start + 1).min(length)), self.message);
+    fn diagnostic(self, file: FileId, text: &str) -> Diagnostic {
+        let (start, end) = (text.floor_char_boundary(self.offset), text.ceil_char_boundary(self.offset + 1));
+        let diagnostic = Diagnostic::error(self.code, Span::new(file, start, end), self.message);
         match self.help {
             Some(help) => diagnostic.help(help),
             None => diagnostic,
@@ -328,8 +334,9 @@ impl<'a> Builder<'a> {
             }
             let done = match event {
                 Event::Scalar(value, style, anchor, _) => {
+                    let before = self.nodes;
                     let node = self.scalar(&value, style, range)?;
-                    Some((node, anchor, 1))
+                    Some((node, anchor, self.nodes - before))
                 }
                 Event::Alias(id) => match self.anchors.get(&id).cloned() {
                     Some((mut node, size)) => {
@@ -357,7 +364,11 @@ impl<'a> Builder<'a> {
                 Event::SequenceEnd | Event::MappingEnd => stack.pop().map(|(open, start, anchor, before)| {
                     let data = match open {
                         Open::List(items) => Data::List(items),
-                        Open::Map(entries, _) => Data::Map(entries),
+                        Open::Map(mut entries, _) => {
+                            // Most maps are small, and room for four entries was made at the first.
+                            entries.shrink_to_fit();
+                            Data::Map(entries)
+                        }
                     };
                     let end = range.end.max(start).min(self.original.len());
                     let end = start + self.original[start..end].trim_end().len();
@@ -399,15 +410,15 @@ impl<'a> Builder<'a> {
             return Err(Problem {
                 offset,
                 code: "yaml-alias-bomb",
-                message: format!("aliases expand to more than {MAX_NODES} values"),
-                help: None,
+                message: format!("the file holds more than {MAX_NODES} values, aliases expanded"),
+                help: Some("keep data in a file of its own and read it with the `file` probe"),
             });
         }
         Ok(())
     }
 
     fn scalar(&mut self, value: &str, style: ScalarStyle, range: std::ops::Range<usize>) -> Result<Node, Problem> {
-        self.count(1, range.start)?;
+        self.count(1 + value.len() / 32, range.start)?;
         let mended = self.mended.contains(&range.start);
         let (text, style) = match style {
             ScalarStyle::Plain if mended => (&self.original[range.clone()], Style::Quoted),
@@ -437,6 +448,9 @@ impl<'a> Builder<'a> {
         match &mut node.data {
             Data::Scalar { .. } => {}
             Data::List(items) => items.iter_mut().for_each(|item| self.drop_duplicates(item)),
+            Data::Map(entries) if are_distinct(entries) => {
+                entries.iter_mut().for_each(|(_, value)| self.drop_duplicates(value));
+            }
             Data::Map(entries) => {
                 let mut seen: HashMap<Box<str>, Span> = HashMap::with_capacity(entries.len());
                 entries.retain(|(key, _)| {
@@ -462,6 +476,20 @@ impl<'a> Builder<'a> {
                 entries.iter_mut().for_each(|(_, value)| self.drop_duplicates(value));
             }
         }
+    }
+}
+
+/// Tells whether all keys are texts of their own: so it is with nearly every map.
+fn are_distinct(entries: &[(Node, Node)]) -> bool {
+    let keys = entries.iter().map(|(key, _)| match &key.data {
+        Data::Scalar { text, .. } => Some(&**text),
+        Data::List(_) | Data::Map(_) => None,
+    });
+    let Some(keys) = keys.collect::<Option<Vec<&str>>>() else { return false };
+    // Comparing a few is quicker than hashing them.
+    match keys.len() {
+        0..=16 => keys.iter().enumerate().all(|(n, key)| !keys[..n].contains(key)),
+        count => keys.into_iter().collect::<HashSet<_>>().len() == count,
     }
 }
 

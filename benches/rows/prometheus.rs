@@ -8,6 +8,7 @@ use super::{Scale, checklists, wrk};
 use crate::measure::{Line, folder, holdpoint, median, present, times};
 
 #[path = "../../tests/it/support/prometheus.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
 mod support;
 
 const QUERIES: [&str; 8] = [

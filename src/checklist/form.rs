@@ -38,7 +38,7 @@ const TOP: &[Field] = &[
     field("inputs", Shape::Map(&INPUT_FORM), "Declared variables, used as {{ inputs.NAME }}."),
     field("sources", Shape::Map(&Shape::Any), "The back ends that are asked about the service, by name."),
     field("defaults", Shape::Object(&DEFAULTS), "Settings for all steps."),
-    required("sections", Shape::List(&Shape::Object(&SECTION)), "What is checked, in order."),
+    required("sections", Shape::Filled(&Shape::Object(&SECTION)), "What is checked, in order."),
     field("on_go", STEPS, "Actions after a go."),
     field("on_no_go", STEPS, "Actions after a no-go."),
     field("always", STEPS, "Actions after every decision and after an interruption."),
@@ -131,7 +131,11 @@ const SECTION_KEYS: &[Field] = &[
     field("stop_on_failure", Shape::Bool, "Whether what follows is skipped when the section does not pass."),
     field("priority", Shape::Word(RISKS), "How much it matters; shown where a step failed."),
     field("tags", TEXTS, "Words to select by."),
-    required("steps", STEPS, "What is checked; side by side unless something orders them."),
+    required(
+        "steps",
+        Shape::Filled(&Shape::Object(&STEP)),
+        "What is checked; side by side unless something orders them.",
+    ),
 ];
 
 const STEP_KEYS: &[Field] = &[
@@ -197,7 +201,11 @@ const CONSISTENTLY: Object = Object {
         field("every", Shape::Duration, "How often to look."),
         field("tolerate", Shape::Duration, "The longest breach in a row that is forgiven."),
         field("failures", Shape::Int(0, 1_000_000), "How many looks may fail."),
-        field("min_samples", Shape::Int(1, 1_000_000), "How many looks must have seen something."),
+        field(
+            "min_samples",
+            Shape::Int(1, 1_000_000),
+            "How many looks must have held. Without it, one look that could not look is a warning.",
+        ),
     ],
 };
 
@@ -210,6 +218,9 @@ pub const NOT_YET: &[(Level, &str)] = &[
     (Level::Top, "guards"),
     (Level::Top, "notify"),
     (Level::Top, "templates"),
+    (Level::Signoff, "distinct"),
+    (Level::Signoff, "not_runner"),
+    (Level::Signoff, "valid_for"),
     (Level::Section, "matrix"),
     (Level::Section, "at"),
     (Level::Section, "hold"),
@@ -217,6 +228,7 @@ pub const NOT_YET: &[(Level, &str)] = &[
     (Level::Step, "uses"),
     (Level::Step, "from"),
     (Level::Step, "then"),
+    (Level::Step, "attach"),
     (Level::Step, "metrics"),
     (Level::Step, "dns"),
     (Level::Step, "tls"),
@@ -235,6 +247,8 @@ pub const NOT_YET: &[(Level, &str)] = &[
 pub enum Level {
     /// At the top of the file.
     Top,
+    /// Under `signoff`.
+    Signoff,
     /// In a section.
     Section,
     /// In a step.

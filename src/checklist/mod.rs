@@ -53,7 +53,7 @@ pub fn read(sources: &mut SourceMap, file: FileId, diagnostics: &mut Diagnostics
         diagnostics.push(Diagnostic::error("wrong-type", node.span, message));
         return None;
     }
-    check_version(&node, diagnostics)?;
+    check_version(&mut node, diagnostics)?;
     refuse_not_yet(&mut node, diagnostics);
     shape::check(&node, &Shape::Object(&CHECKLIST), diagnostics);
     let sections = take_sections(&mut node, diagnostics);
@@ -66,13 +66,19 @@ pub fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn check_version(node: &Node, diagnostics: &mut Diagnostics) -> Option<()> {
-    let Some(version) = node.get("holdpoint") else {
-        let place = node.map().and_then(|m| m.first()).map_or(node.span, |(key, _)| key.span);
+/// Says what is wrong with the version. One that is missing or no number is taken for 1, so that it is said once.
+fn check_version(node: &mut Node, diagnostics: &mut Diagnostics) -> Option<()> {
+    let one = Data::Scalar { text: "1".into(), style: yaml::Style::Plain };
+    let whole = node.span;
+    let Data::Map(entries) = &mut node.data else { return None };
+    let Some((_, version)) = entries.iter_mut().find(|(key, _)| key.text() == Some("holdpoint")) else {
+        let span = entries.first().map_or(whole, |(key, _)| key.span);
         diagnostics.push(
-            Diagnostic::error("language-version", place, "the language version is missing")
+            Diagnostic::error("language-version", span, "the language version is missing")
                 .help("begin the file with `holdpoint: 1`"),
         );
+        let key = Data::Scalar { text: "holdpoint".into(), style: yaml::Style::Plain };
+        entries.push((Node { span, data: key }, Node { span, data: one }));
         return Some(());
     };
     match version.number() {
@@ -86,6 +92,7 @@ fn check_version(node: &Node, diagnostics: &mut Diagnostics) -> Option<()> {
         _ => {
             let message = "the language version is the number 1";
             diagnostics.push(Diagnostic::error("language-version", version.span, message).help("write `holdpoint: 1`"));
+            version.data = one;
             Some(())
         }
     }
@@ -97,6 +104,9 @@ fn refuse_not_yet(node: &mut Node, diagnostics: &mut Diagnostics) {
     let Data::Map(entries) = &mut node.data else { return };
     for (key, value) in entries {
         let key = key.text().unwrap_or_default().to_owned();
+        if key == "signoff" {
+            refuse_keys(value, Level::Signoff, diagnostics);
+        }
         let Data::List(items) = &mut value.data else { continue };
         for item in items {
             match key.as_str() {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use regex::Regex;
+use regex_automata::nfa::thompson::NFA;
 
 use crate::diag::{Diagnostic, Diagnostics, SourceMap, Span};
 use crate::model::{Origin, quantity};
@@ -152,6 +153,17 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// Checks a regular expression that is compiled where it is used.
+    pub fn check_regex(&mut self, node: &Node, text: &str) -> bool {
+        match check_regex(text) {
+            Ok(()) => true,
+            Err(error) => {
+                self.bad_regex(node, text, &error);
+                false
+            }
+        }
+    }
+
     /// Says that a regular expression is not valid, with the place inside it where that is known.
     pub fn bad_regex(&mut self, node: &Node, text: &str, error: &regex::Error) {
         let (message, range) = regex_message(text, error);
@@ -186,6 +198,30 @@ impl<'a> Reading<'a> {
             None => node.span,
         }
     }
+}
+
+/// Tells whether a regular expression is valid, without the automata that searching wants: these take most of the time.
+fn check_regex(text: &str) -> Result<(), regex::Error> {
+    // The limit is that of `Regex::new`, which also has the better words.
+    let config = NFA::config().nfa_size_limit(Some(10 << 20));
+    match NFA::compiler().configure(config).build(text) {
+        Ok(_) => Ok(()),
+        Err(_) => Regex::new(text).map(|_| ()),
+    }
+}
+
+/// Tells whether a JSONPath is nested too deeply to be parsed: the parser walks into brackets by recursion.
+pub fn is_deep_path(path: &str) -> bool {
+    const MOST: i32 = 32;
+    let mut depth = 0;
+    path.chars().any(|c| {
+        depth += match c {
+            '(' | '[' | '!' => 1,
+            ')' | ']' => -1,
+            _ => 0,
+        };
+        depth > MOST
+    })
 }
 
 /// Takes the one-line cause and the place out of the regex crate's picture of an error.

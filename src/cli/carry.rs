@@ -1,6 +1,9 @@
 //! Carrying a document to its file: whole or not at all.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Result;
@@ -24,7 +27,7 @@ pub(crate) fn write_whole(path: &Path, fill: &dyn Fn(&mut dyn Write) -> Result<(
 }
 
 fn write_and_rename(temporary: &Path, path: &Path, fill: &dyn Fn(&mut dyn Write) -> Result<()>) -> Result<()> {
-    let file = std::fs::File::create(temporary)?;
+    let file = create(temporary, path)?;
     let mut out = std::io::BufWriter::with_capacity(1 << 16, file);
     fill(&mut out)?;
     let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
@@ -40,8 +43,14 @@ pub(crate) fn try_out(path: &Path) -> std::io::Result<()> {
     }
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let probe = beside(&target);
-    std::fs::File::create(&probe)?;
+    create(&probe, &target)?;
     std::fs::remove_file(&probe)
+}
+
+/// Makes a new file that its owner alone may read, or whoever may read the one that it replaces.
+fn create(temporary: &Path, target: &Path) -> std::io::Result<std::fs::File> {
+    let mode = std::fs::metadata(target).map_or(0o600, |meta| meta.permissions().mode() & 0o777);
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)
 }
 
 /// Tells whether something is there that is neither a file nor a folder.
@@ -52,5 +61,6 @@ fn is_special(path: &Path) -> bool {
 /// Names a temporary file beside another.
 fn beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+    let random = RandomState::new().build_hasher().finish();
+    path.with_file_name(format!(".{name}.{random:016x}.tmp"))
 }

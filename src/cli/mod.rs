@@ -32,7 +32,12 @@ pub fn main() -> ExitCode {
     // What a panic says may hold a secret: its place is enough to report it.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        stdio::say(&format!("error: holdpoint broke down at {place}; please report it"));
+        let what = if cfg!(debug_assertions) {
+            format!("{}: ", panic.payload_as_str().unwrap_or_default())
+        } else {
+            String::new()
+        };
+        stdio::say(&format!("error: {what}holdpoint broke down at {place}; please report it"));
     }));
     let args = match Args::try_parse() {
         Ok(args) => args,

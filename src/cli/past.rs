@@ -96,7 +96,6 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8> {
         Ok(())
     };
     let good = wanted.write(&view(record), &export);
-    wanted.paths().for_each(|path| stdio::say(&format!("wrote {}", path.display())));
     Ok(if good { 0 } else { USAGE })
 }
 

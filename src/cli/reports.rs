@@ -71,22 +71,21 @@ impl Wanted {
         self.reports.iter().any(|(_, path)| path.as_os_str() == "-")
     }
 
-    /// Writes all of them, the good ones even when one fails. Tells whether all were written.
+    /// Writes all of them, the good ones even when one fails, and says which. Tells whether all were written.
     pub(crate) fn write(&self, view: &RunView, export: &dyn Fn(&mut dyn Write) -> Result<()>) -> bool {
         let mut good = true;
         for (what, path) in &self.reports {
             let fill = |out: &mut dyn Write| self.fill(what, view, export, out);
-            if let Err(error) = deliver(path, &fill) {
-                stdio::say(&format!("error: report {}: {error:#}", path.display()));
-                good = false;
+            match deliver(path, &fill) {
+                Ok(()) if path.as_os_str() != "-" => stdio::say(&format!("wrote {}", path.display())),
+                Ok(()) => {}
+                Err(error) => {
+                    stdio::say(&format!("error: report {}: {error:#}", path.display()));
+                    good = false;
+                }
             }
         }
         good
-    }
-
-    /// Names the files that are written.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.reports.iter().map(|(_, path)| path.as_path()).filter(|path| path.as_os_str() != "-")
     }
 
     fn fill(

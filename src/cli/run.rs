@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use tokio::task::JoinSet;
 
 use crate::event::Sink;
 use crate::live::console::Console;
@@ -48,8 +49,18 @@ pub(super) fn main(args: &RunArgs) -> Result<u8> {
             world: world.clone(),
             signals: signals.clone(),
         };
-        worst = worse(worst, runtime.block_on(carry_out(plan, &wanted, &job))?.decision);
+        let decision = match runtime.block_on(carry_out(plan, &wanted, &job)) {
+            Ok(outcome) => outcome.decision,
+            Err(error) => {
+                // The other checklists are still run; what cannot be told is never a go.
+                stdio::say(&format!("error: {error:#}"));
+                Decision::Undecided
+            }
+        };
+        worst = worse(worst, decision);
     }
+    // A read that hangs in the kernel does not keep the program from leaving.
+    runtime.shutdown_background();
     Ok(worst.exit_status())
 }
 
@@ -108,12 +119,17 @@ pub(crate) async fn carry_out(plan: Plan, wanted: &Wanted, job: &Job<'_>) -> Res
         allow_changes: job.allow_changes,
         read_only: job.how.read_only,
     };
-    let running =
-        crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, job.signals.stop.clone());
+    // As a task of its own it runs beside its workers: between threads, every step would cost two switches.
+    let mut running = JoinSet::new();
+    let stop = job.signals.stop.clone();
+    running.spawn(crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, stop));
     tokio::select! {
-        _ = running => {}
-        // The run is dropped here, and what it started with it.
-        () = job.signals.leave() => signals::exit().await,
+        ended = running.join_next() => ended.transpose().map(|_| ())?,
+        () = job.signals.leave() => {
+            // The run is dropped here, and what it started with it.
+            running.shutdown().await;
+            signals::exit().await
+        }
     }
     let end = tokio::task::spawn_blocking(move || thread.join()).await?;
     let end = end.map_err(|_| anyhow::anyhow!("the thread that keeps the record broke down"))?;
@@ -164,11 +180,6 @@ fn conclude(run: &RunId, kept: &Handle, end: JournalEnd, wanted: &Wanted, job: &
     if !wanted.write(&view, &export) && decision == Decision::Go {
         // A report that was asked for and is not there must not go unnoticed behind a green light.
         decision = Decision::Undecided;
-    }
-    if job.how.format == Show::Text {
-        for path in wanted.paths() {
-            stdio::say(&format!("wrote {}", path.display()));
-        }
     }
     Ok(Outcome { decision })
 }

@@ -66,7 +66,9 @@ pub(crate) fn listen() -> Result<Signals> {
             }
             // First of all the run is told: a terminal that blocks must not keep it from stopping.
             let _ = stop.send(Some(name.to_owned()));
-            stdio::say(&format!("\n{name}: stopping; the reports are still written (once more leaves at once)"));
+            let line = format!("\n{name}: stopping; the reports are still written (once more leaves at once)");
+            // Nobody may be reading: that must not keep the second signal from being heard.
+            tokio::task::spawn_blocking(move || stdio::say(&line));
         }
     });
     Ok(Signals { stop: stopped, again: once_more })

@@ -34,14 +34,19 @@ pub const CODES: &[Code] = &[
         "A checklist may have up to 4 MiB. What is larger is data, not a checklist: keep data in a file of its own and read it with the `file` probe.",
     ),
     code(
+        "too-many-mistakes",
+        "there are more mistakes than are shown",
+        "The first 500 mistakes are shown; the message says how many more there are. Most of them follow from a few: mend those and check again.",
+    ),
+    code(
         "yaml-syntax",
         "the file is not valid YAML",
         "The YAML parser stopped at this place; the cause is here or shortly before it. Frequent causes: a tab as indentation, a missing space after a colon, a value that begins with one of `> | ! % * & @ { [` and is not quoted.",
     ),
     code(
         "yaml-alias-bomb",
-        "aliases expand to more than a checklist may hold",
-        "Aliases (`*name`) are copied where they stand. Nested ones can grow without bound, so the expanded file is limited to 1,000,000 nodes.",
+        "the file holds more values than a checklist may",
+        "Aliases (`*name`) are copied where they stand. Nested ones can grow without bound, so the expanded file is limited to 400,000 values, of which a long text counts for several.",
     ),
     code(
         "yaml-depth",

@@ -101,10 +101,15 @@ impl Diagnostic {
     }
 }
 
+/// The most messages that are kept: a file with more mistakes is not the file that was meant.
+const MOST: usize = 500;
+
 /// Collects messages while the stages go on as far as they can.
 #[derive(Debug, Default)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    errors: bool,
+    left_out: usize,
 }
 
 impl Diagnostics {
@@ -113,18 +118,31 @@ impl Diagnostics {
         Self::default()
     }
 
-    /// Adds a message; a second one of the same code at the same place is dropped.
+    /// Adds a message; a second one of the same code at the same place is dropped, and so is what no one would read.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.errors |= diagnostic.severity == Severity::Error;
         let place = |d: &Diagnostic| d.labels.first().map(|l| l.span);
-        let seen = self.list.iter().rev().take(64).any(|d| d.code == diagnostic.code && place(d) == place(&diagnostic));
-        if !seen {
+        if self.is_full() {
+            self.left_out += 1;
+        } else if !self.list.iter().any(|d| d.code == diagnostic.code && place(d) == place(&diagnostic)) {
             self.list.push(diagnostic);
         }
     }
 
     /// Tells whether there is an error among them.
     pub fn has_errors(&self) -> bool {
-        self.list.iter().any(|d| d.severity == Severity::Error)
+        self.errors
+    }
+
+    /// Counts a mistake whose message would not be kept.
+    pub fn leave_out(&mut self) {
+        self.errors = true;
+        self.left_out += 1;
+    }
+
+    /// Tells whether further messages are only counted: they need not be written.
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= MOST
     }
 
     /// Returns how many messages there are.
@@ -142,8 +160,13 @@ impl Diagnostics {
         self.list.iter()
     }
 
-    /// Sorts the messages by file and place.
+    /// Sorts the messages by file and place, and says how many were left out.
     pub fn sort(&mut self) {
         self.list.sort_by_key(|d| d.labels.first().map(|l| (l.span.file, l.span.start, l.span.end)));
+        let last = self.list.last().and_then(|d| d.labels.first()).map(|l| l.span);
+        if let Some(place) = last.filter(|_| self.left_out > 0) {
+            let message = format!("{} more mistakes are not shown", std::mem::take(&mut self.left_out));
+            self.list.push(Diagnostic::error("too-many-mistakes", place, message).help("mend those above first"));
+        }
     }
 }

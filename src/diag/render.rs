@@ -2,7 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::{Diagnostic, Diagnostics, Severity, SourceMap};
+use super::{Diagnostic, Diagnostics, Severity, SourceMap, Span};
 
 /// Prints messages for a terminal, with or without colour.
 pub fn render(diagnostics: &Diagnostics, sources: &SourceMap, colour: bool) -> String {
@@ -28,11 +28,17 @@ fn render_one(diagnostic: &Diagnostic, sources: &SourceMap, renderer: &Renderer)
             group = group.element(Origin::path(sources.name(file).as_ref()));
             continue;
         }
-        let mut snippet = Snippet::source(sources.text(file).as_ref()).path(sources.name(file).as_ref());
-        for (i, label) in diagnostic.labels.iter().enumerate().filter(|(_, l)| l.span.file == file) {
+        let labels = || diagnostic.labels.iter().enumerate().filter(|(_, l)| l.span.file == file);
+        let text = sources.text(file);
+        let lines = lines_around(text, labels().map(|(_, label)| label.span.range()));
+        let first = sources.line_column(Span::new(file, lines.start, lines.start)).0;
+        let mut snippet = Snippet::source(text[lines.clone()].replace('\r', " "))
+            .line_start(first as usize)
+            .path(&**sources.name(file));
+        for (i, label) in labels() {
             let kind = if i == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-            let span = visible(sources.text(file), label.span.range());
-            let annotation = kind.span(span);
+            let span = visible(text, label.span.range());
+            let annotation = kind.span(span.start - lines.start..span.end - lines.start);
             snippet = snippet.annotation(match label.text.is_empty() {
                 true => annotation,
                 false => annotation.label(label.text.as_str()),
@@ -44,6 +50,18 @@ fn render_one(diagnostic: &Diagnostic, sources: &SourceMap, renderer: &Renderer)
         group = group.element(Level::HELP.message(help));
     }
     renderer.render(&[group])
+}
+
+/// Returns the whole lines that hold all the places: the rest of a long file is not looked at for each message.
+fn lines_around(text: &str, places: impl Iterator<Item = std::ops::Range<usize>>) -> std::ops::Range<usize> {
+    let (mut start, mut end) = (text.len(), 0);
+    for place in places {
+        let place = visible(text, place);
+        (start, end) = (start.min(place.start), end.max(place.end));
+    }
+    let end = end.max(start);
+    let start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    start..text[end..].find('\n').map_or(text.len(), |at| end + at)
 }
 
 /// Shortens a stretch to its first line, so that a long block is not repeated.

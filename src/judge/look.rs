@@ -3,7 +3,8 @@
 //! The logic has four values, and the worst wins: fail, inconclusive, warn, pass. In an `any` the best wins. A `not` is
 //! carried down to the assertions, where *holds* and *fails* change places; what is missing, of another kind or NaN does
 //! not hold either way. `absent` is the one assertion that a missing value satisfies; it also holds of a query that
-//! was answered with no data, as that is what it asks for.
+//! was answered with no data, as that is what it asks for, but of nothing else that could not be looked into. What was
+//! not measured at all is inconclusive whatever the step says of no data.
 
 use super::compare;
 use super::matching::{self, Seen, Truth};
@@ -116,8 +117,13 @@ impl Asked<'_> {
         let value = self.measures.get(name);
         let presence = matching::of_absent(matcher).map(|holds| holds != self.negated);
         match value {
-            None => self.no_data("not measured", &mut finding),
-            Some(Value::NoData(_)) if presence == Some(true) => finding.observed = "no data".into(),
+            None => {
+                finding.observed = "not measured".into();
+                finding.outcome = Outcome::Inconclusive;
+            }
+            Some(Value::NoData(_)) if presence == Some(true) && kind == Kind::Quantity => {
+                finding.observed = "no data".into();
+            }
             Some(Value::NoData(reason)) => self.no_data(reason, &mut finding),
             Some(Value::Series(samples)) if samples.is_empty() && presence == Some(true) => {
                 finding.observed = "no series".into();

@@ -33,7 +33,7 @@ pub(crate) fn evaluate(source: &str, measures: &Measures) -> Came {
     for root in &roots {
         let mut used = measures.iter().filter(|(name, _)| is_root(name.name(), root)).peekable();
         if used.peek().is_none() {
-            return Came::NoData(format!("{root} was not measured"));
+            return Came::Of(Truth::Unknown, format!("{root} was not measured"));
         }
         for (name, value) in used {
             match unusable(value) {
@@ -208,9 +208,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_is_no_data() {
+    fn what_has_no_data_or_was_not_measured_cannot_be_told() {
         assert_eq!(evaluate("age > 3", &measures()), Came::NoData("no cache".into()));
-        assert_eq!(evaluate("size > 3", &measures()), Came::NoData("size was not measured".into()));
+        assert_eq!(evaluate("size > 3", &measures()), Came::Of(Truth::Unknown, "size was not measured".into()));
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod select;
 pub mod step;
 pub mod window;
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -78,7 +79,7 @@ pub struct PlanStep {
     /// Its kind.
     pub kind: &'static ProbeKind,
     /// Expectations that use captured values, compiled when these are known.
-    pub deferred: Option<Deferred>,
+    pub deferred: Option<Box<Deferred>>,
     /// When it looks.
     pub window: Window,
     /// Further attempts after errors of looking.
@@ -187,8 +188,10 @@ pub fn build(
     for section in &checklist.sections {
         builder.section(section, selection);
     }
-    let Builder { sections, mut steps, places, used_inputs, sources, .. } = builder;
-    order::settle(&sections, &mut steps, &places, reading.diagnostics);
+    let Builder { mut sections, mut steps, places, section_needs, step_ids, used_inputs, sources, .. } = builder;
+    let ids = order::Ids::new(&sections, &steps, step_ids.keys());
+    order::settle_sections(&mut sections, &section_needs, &ids, reading.diagnostics);
+    order::settle(&sections, &mut steps, &places, &ids, reading.diagnostics);
     select::pull_in(&sections, &mut steps);
     for input in checklist.inputs.iter().filter(|input| !used_inputs.contains(&input.name)) {
         let message = format!("input {:?} is declared and never used", input.name);
@@ -206,6 +209,8 @@ pub(crate) struct Places {
     pub name: Span,
     /// The ids under `needs`.
     pub needs: Vec<(String, Span)>,
+    /// The names under `capture`.
+    pub captures: Vec<(String, Span)>,
     /// The captured values that it uses.
     pub captured: Vec<(String, Span)>,
 }
@@ -222,9 +227,18 @@ pub(crate) struct Builder<'c, 'r, 'd> {
     pub places: Vec<Places>,
     pub step_ids: HashMap<StepId, Span>,
     section_ids: HashMap<SectionId, Span>,
+    /// The ids under `needs` of each section.
+    section_needs: Vec<Vec<(String, Span)>>,
+    /// What the section that is being read gives to its steps.
+    pub section_tags: Vec<String>,
+    pub section_priority: Option<String>,
     /// Every captured name of the checklist: what steps may refer to.
     pub captures: HashSet<String>,
     pub used_inputs: HashSet<String>,
+    /// The names of all inputs.
+    declared: HashSet<&'c str>,
+    /// Scopes in which every captured value is a number, a duration, a size or a word, made when first needed.
+    pub stand_ins: OnceCell<[Scope; 4]>,
 }
 
 impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
@@ -233,6 +247,7 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
         let defaults = defaults(checklist.node.get("defaults"), reading);
         let names = checklist.sections.iter().flat_map(|s| &s.steps).filter_map(|s| s.get("capture")?.map()).flatten();
         let captures = names.filter_map(|(key, _)| key.text().map(str::to_owned)).collect();
+        let count = checklist.sections.iter().map(|section| section.steps.len()).sum();
         Self {
             checklist,
             inputs: inputs.values.clone(),
@@ -240,13 +255,18 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
             secrets: inputs.secrets.clone(),
             defaults,
             sources,
-            sections: Vec::new(),
-            steps: Vec::new(),
-            places: Vec::new(),
-            step_ids: HashMap::new(),
+            sections: Vec::with_capacity(checklist.sections.len()),
+            steps: Vec::with_capacity(count),
+            places: Vec::with_capacity(count),
+            step_ids: HashMap::with_capacity(count),
             section_ids: HashMap::new(),
+            section_needs: Vec::new(),
+            section_tags: Vec::new(),
+            section_priority: None,
             captures,
             used_inputs: HashSet::new(),
+            declared: checklist.inputs.iter().map(|input| input.name.as_str()).collect(),
+            stand_ins: OnceCell::new(),
         }
     }
 
@@ -257,11 +277,12 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
         let when = node.get("when").and_then(|n| self.reading.expression(n));
         let needs = needs_of(node);
         let captured = self.settle_references(None);
-        let tags = texts(node.get("tags"));
+        self.section_tags = texts(node.get("tags"));
+        self.section_priority = node.get("priority").and_then(Node::text).map(str::to_owned);
         let complete = self.reading.complete;
         self.reading.complete &= !self.never_holds(when.as_ref());
         for step in &section.steps {
-            self.step(step, &outline, &tags, selection);
+            self.step(step, &outline, selection);
         }
         self.reading.complete = complete;
         // The section's own conditions are those of each of its steps: they are settled together.
@@ -277,8 +298,7 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
             barrier: flag("stop_on_failure"),
             steps: start..self.steps.len(),
         });
-        let position = self.sections.len() - 1;
-        order::resolve_section_needs(self, position, &needs);
+        self.section_needs.push(needs);
     }
 
     /// Tells whether the inputs alone say that a condition is false: what it guards never runs, and need not be whole.
@@ -300,8 +320,9 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
             Some(id) => SectionId::new(id),
             None => SectionId::new(self.id_of(node, &name)),
         };
-        if let Some(first) = self.section_ids.insert(id.clone(), place) {
-            self.say_duplicate("section", id.as_str(), place, first);
+        let given = node.get("id").map_or(place, |id| id.span);
+        if let Some(first) = self.section_ids.insert(id.clone(), given).filter(|_| !id.as_str().is_empty()) {
+            self.say_duplicate("section", id.as_str(), given, first);
         }
         SectionOutline {
             id,
@@ -321,7 +342,14 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
     /// Returns the id that is given, or the one that the name gives.
     pub(crate) fn id_of(&mut self, node: &Node, name: &str) -> String {
         let Some((text, given)) = node.get("id").and_then(|n| Some((n.text()?, n))) else {
-            return id::kebab(&self.without_secrets(name));
+            let shown = self.without_secrets(name);
+            let id = id::kebab(&shown);
+            if id.is_empty() && !name.is_empty() {
+                let message = format!("the name {shown:?} holds nothing to make an id of");
+                let diagnostic = Diagnostic::error("bad-id", crate::checklist::name_place(node), message);
+                self.reading.say(diagnostic.help("use letters or digits, or give an `id`"));
+            }
+            return id;
         };
         if id::kebab(text) != text {
             let message = format!("{text:?} is not an id; write {:?}", id::kebab(text));
@@ -376,7 +404,7 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
     }
 
     fn use_input(&mut self, name: String, span: Span) {
-        if self.checklist.inputs.iter().all(|input| input.name != name) {
+        if !self.declared.contains(name.as_str()) {
             let names = self.checklist.inputs.iter().map(|input| input.name.as_str());
             let message = format!("no input {name:?} is declared");
             let diagnostic = Diagnostic::error("undefined-variable", span, message).near(&name, names);

@@ -1,25 +1,68 @@
 //! What waits for what: `needs`, captured values, changes. An order that cannot be kept is said, with the way round.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use crate::diag::{Diagnostic, Diagnostics, Span};
+use crate::model::StepId;
 use crate::model::outline::Part;
 
-use super::{Builder, Places, PlanSection, PlanStep};
+use super::{Places, PlanSection, PlanStep};
 
-/// Resolves the needs of a section: they must lie before it.
-pub(super) fn resolve_section_needs(builder: &mut Builder<'_, '_, '_>, position: usize, needs: &[(String, Span)]) {
-    for (n, (id, span)) in needs.iter().enumerate() {
-        let start = builder.sections[position].steps.start;
-        let before = &builder.sections[..position];
-        match find(id, &builder.steps[..start], before) {
-            Some(steps) => builder.sections[position].needs[n].steps = steps,
-            None => {
-                let names = names(&builder.steps[..start], before);
-                let message = format!("no step or section before this one has the id {id:?}");
-                let diagnostic = Diagnostic::error("unknown-id", *span, message);
-                let near: Vec<&str> = names.iter().map(String::as_str).collect();
-                builder.reading.diagnostics.push(diagnostic.near(id, near));
+/// What an id may stand for.
+pub(super) struct Ids {
+    /// The steps that an id stands for: itself, or those of the section.
+    steps: HashMap<String, Range<usize>>,
+    /// Steps that could not be compiled: about them something was said already.
+    broken: HashSet<String>,
+}
+
+impl Ids {
+    /// Collects the ids; `given` are those of all steps as written.
+    pub(super) fn new<'a>(
+        sections: &[PlanSection],
+        steps: &[PlanStep],
+        given: impl Iterator<Item = &'a StepId>,
+    ) -> Self {
+        let of_section = |s: &PlanSection| (s.outline.id.to_string(), s.steps.clone());
+        let mut all: HashMap<_, _> =
+            sections.iter().filter(|s| s.outline.part == Part::Section).map(of_section).collect();
+        all.extend(steps.iter().enumerate().map(|(i, s)| (s.outline.id.to_string(), i..i + 1)));
+        let broken = given.map(StepId::to_string).filter(|id| !all.contains_key(id)).collect();
+        Self { steps: all, broken }
+    }
+
+    /// Says that there is no such id. Only the first few times is a near one looked for, among what may be very many.
+    fn say_unknown(&self, id: &str, place: Span, which: &str, diagnostics: &mut Diagnostics) {
+        if self.broken.contains(id) {
+            return;
+        }
+        let diagnostic = Diagnostic::error("unknown-id", place, format!("no step or section{which} has the id {id:?}"));
+        if diagnostics.len() >= 10 {
+            return diagnostics.push(diagnostic);
+        }
+        let mut names: Vec<&str> = self.steps.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        diagnostics.push(diagnostic.near(id, names));
+    }
+}
+
+/// Resolves the needs of the sections: they must lie before them.
+pub(super) fn settle_sections(
+    sections: &mut [PlanSection],
+    needs: &[Vec<(String, Span)>],
+    ids: &Ids,
+    diagnostics: &mut Diagnostics,
+) {
+    for (section, needs) in sections.iter_mut().zip(needs) {
+        for (n, (id, span)) in needs.iter().enumerate() {
+            match ids.steps.get(id) {
+                Some(steps) if steps.end <= section.steps.start => section.needs[n].steps = steps.clone(),
+                Some(_) => {
+                    let message = format!("{id:?} does not come before this section");
+                    diagnostics.push(Diagnostic::error("cyclic-needs", *span, message));
+                }
+                None => ids.say_unknown(id, *span, " before this one", diagnostics),
             }
         }
     }
@@ -30,20 +73,21 @@ pub(super) fn settle(
     sections: &[PlanSection],
     steps: &mut [PlanStep],
     places: &[Places],
+    ids: &Ids,
     diagnostics: &mut Diagnostics,
 ) {
     let producers = producers(steps, places, diagnostics);
-    let ids: HashMap<String, usize> = steps.iter().enumerate().map(|(i, s)| (s.outline.id.to_string(), i)).collect();
     for section in sections {
         for step in section.steps.clone() {
-            resolve_needs(step, section.steps.clone(), sections, steps, &ids, &places[step], diagnostics);
+            resolve_needs(step, section.steps.clone(), steps, ids, &places[step], diagnostics);
             for (name, span) in &places[step].captured {
                 let Some(&producer) = producers.get(name.as_str()) else { continue };
                 steps[step].uses.push((name.clone(), producer));
                 if producer >= section.steps.end {
                     let message = format!("{name:?} is captured by a step that runs later");
                     diagnostics.push(
-                        Diagnostic::error("cyclic-needs", *span, message).also(places[producer].name, "captured here"),
+                        Diagnostic::error("cyclic-needs", *span, message)
+                            .also(places[producer].of_capture(name), "captured here"),
                     );
                 } else if producer >= section.steps.start {
                     steps[step].after.push(producer);
@@ -55,14 +99,21 @@ pub(super) fn settle(
     }
 }
 
+impl Places {
+    /// Returns where a value is captured.
+    fn of_capture(&self, name: &str) -> Span {
+        self.captures.iter().find(|(captured, _)| captured == name).map_or(self.name, |(_, span)| *span)
+    }
+}
+
 fn producers(steps: &[PlanStep], places: &[Places], diagnostics: &mut Diagnostics) -> HashMap<String, usize> {
     let mut producers = HashMap::new();
     for (i, step) in steps.iter().enumerate() {
         for (name, _) in &step.capture {
             if let Some(first) = producers.insert(name.clone(), i) {
                 let message = format!("two steps capture {name:?}");
-                let diagnostic = Diagnostic::error("duplicate-capture", places[i].name, message);
-                diagnostics.push(diagnostic.also(places[first].name, "the first one"));
+                let diagnostic = Diagnostic::error("duplicate-capture", places[i].of_capture(name), message);
+                diagnostics.push(diagnostic.also(places[first].of_capture(name), "the first one"));
             }
         }
     }
@@ -71,21 +122,15 @@ fn producers(steps: &[PlanStep], places: &[Places], diagnostics: &mut Diagnostic
 
 fn resolve_needs(
     step: usize,
-    home: std::ops::Range<usize>,
-    sections: &[PlanSection],
+    home: Range<usize>,
     steps: &mut [PlanStep],
-    ids: &HashMap<String, usize>,
+    ids: &Ids,
     places: &Places,
     diagnostics: &mut Diagnostics,
 ) {
     for (n, (id, span)) in places.needs.iter().enumerate() {
-        let section = || sections.iter().find(|s| s.outline.id.as_str() == id && s.outline.part == Part::Section);
-        let found = ids.get(id).map(|&i| i..i + 1).or_else(|| section().map(|s| s.steps.clone()));
-        let Some(range) = found else {
-            let names = names(steps, sections);
-            let near: Vec<&str> = names.iter().map(String::as_str).collect();
-            let message = format!("no step or section has the id {id:?}");
-            diagnostics.push(Diagnostic::error("unknown-id", *span, message).near(id, near));
+        let Some(range) = ids.steps.get(id).cloned() else {
+            ids.say_unknown(id, *span, "", diagnostics);
             continue;
         };
         if range.start >= home.end || range.contains(&step) {
@@ -131,6 +176,9 @@ fn awaited(step: usize, steps: &[PlanStep]) -> HashSet<usize> {
     found
 }
 
+/// How many steps of a circle are named.
+const MOST_NAMED: usize = 6;
+
 /// Says when steps of a section wait for each other, with the way round.
 fn refuse_cycles(section: &PlanSection, steps: &mut [PlanStep], places: &[Places], diagnostics: &mut Diagnostics) {
     let base = section.steps.start;
@@ -158,10 +206,11 @@ fn refuse_cycles(section: &PlanSection, steps: &mut [PlanStep], places: &[Places
     }
     let Some(stuck) = section.steps.clone().find(|step| waits[step - base] > 0) else { return };
     let circle = circle(stuck, |step| before(step).find(|earlier| waits[earlier - base] > 0));
-    let names: Vec<_> = circle.iter().map(|step| steps[*step].outline.id.as_str()).collect();
-    let message = format!("these steps wait for each other: {}", names.join(", which waits for "));
+    let names: Vec<_> = circle.iter().take(MOST_NAMED).map(|step| steps[*step].outline.id.as_str()).collect();
+    let more = circle.len().checked_sub(MOST_NAMED + 1).map_or(String::new(), |n| format!(" and {} more", n + 1));
+    let message = format!("these steps wait for each other: {}{more}", names.join(", which waits for "));
     let mut diagnostic = Diagnostic::error("cyclic-needs", places[circle[0]].name, message);
-    for step in circle.iter().skip(1).take(5) {
+    for step in circle.iter().take(MOST_NAMED).skip(1) {
         diagnostic = diagnostic.also(places[*step].name, "part of the circle");
     }
     diagnostics.push(diagnostic);
@@ -169,22 +218,12 @@ fn refuse_cycles(section: &PlanSection, steps: &mut [PlanStep], places: &[Places
 
 /// Follows what a step waits for until it comes round.
 fn circle(start: usize, waits_for: impl Fn(usize) -> Option<usize>) -> Vec<usize> {
-    let mut way = vec![start];
+    let (mut way, mut seen) = (vec![start], HashMap::from([(start, 0)]));
     while let Some(next) = way.last().and_then(|&step| waits_for(step)) {
-        if let Some(at) = way.iter().position(|&step| step == next) {
+        if let Some(at) = seen.insert(next, way.len()) {
             return way.split_off(at);
         }
         way.push(next);
     }
     way
-}
-
-fn find(id: &str, steps: &[PlanStep], sections: &[PlanSection]) -> Option<std::ops::Range<usize>> {
-    let step = steps.iter().position(|s| s.outline.id.as_str() == id).map(|i| i..i + 1);
-    step.or_else(|| sections.iter().find(|s| s.outline.id.as_str() == id).map(|s| s.steps.clone()))
-}
-
-fn names(steps: &[PlanStep], sections: &[PlanSection]) -> Vec<String> {
-    let steps = steps.iter().map(|s| s.outline.id.to_string());
-    steps.chain(sections.iter().map(|s| s.outline.id.to_string())).collect()
 }

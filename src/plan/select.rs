@@ -1,5 +1,7 @@
 //! What was asked for: `--only` and `--skip`.
 
+use std::collections::HashSet;
+
 use globset::{Glob, GlobMatcher};
 
 use crate::model::outline::{SectionOutline, StepOutline};
@@ -46,17 +48,16 @@ impl Selection {
     }
 }
 
-/// Pulls in what selected steps need: a step chosen by `--only` brings along what it and its section wait for, and so
-/// on.
+/// Pulls in what selected steps need: a step chosen by `--only` brings along what it, or its section, waits for, and
+/// whatever these wait for in turn.
 pub(super) fn pull_in(sections: &[PlanSection], steps: &mut [PlanStep]) {
-    let mut home = vec![0; steps.len()];
-    for (section, at) in sections.iter().zip(0..) {
-        home[section.steps.clone()].fill(at);
-    }
+    let mut pulled = HashSet::new();
     let mut chosen: Vec<usize> = (0..steps.len()).filter(|&step| steps[step].selected).collect();
     while let Some(step) = chosen.pop() {
-        let needs = steps[step].needs.iter().chain(&sections[home[step]].needs).flat_map(|need| need.steps.clone());
-        let needed: Vec<usize> = needs.chain(steps[step].uses.iter().map(|(_, producer)| *producer)).collect();
+        let at = sections.partition_point(|section| section.steps.end <= step);
+        let needs = sections.get(at).into_iter().flat_map(|section| &section.needs).chain(&steps[step].needs);
+        let needed = needs.map(|need| need.steps.clone()).filter(|range| pulled.insert(range.clone())).flatten();
+        let needed: Vec<usize> = needed.chain(steps[step].uses.iter().map(|(_, producer)| *producer)).collect();
         for other in needed {
             if !steps[other].selected && !steps[other].skipped {
                 steps[other].selected = true;

@@ -1,6 +1,6 @@
 //! One step: its probe found and compiled, its expectations typed, everything about it settled.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,8 +12,8 @@ use crate::checklist::name_place;
 use crate::checklist::reading::Reading;
 use crate::diag::{Diagnostic, Diagnostics, Span, did_you_mean};
 use crate::model::outline::{Guidance, OnNoData, Part, SectionOutline, StepOutline, Weight};
-use crate::model::{Expectation, Found, MeasureName, Observation, StepId};
-use crate::probe::{self, Compiling, Look, Probe, ProbeKind, Wants};
+use crate::model::{Expectation, Found, Literal, Matcher, Observation, StepId};
+use crate::probe::{self, Compiling, Keys, Look, MeasureSpec, Probe, ProbeKind, Wants};
 use crate::shape;
 use crate::template::{Expression, Reference, Scope};
 use crate::yaml::{Data, Node};
@@ -47,17 +47,18 @@ impl Probe for Unbuilt {
 struct Terms {
     expect: Option<Expectation>,
     warn: Option<Expectation>,
-    deferred: Option<Deferred>,
+    deferred: Option<Box<Deferred>>,
 }
 
 impl Builder<'_, '_, '_> {
-    /// Compiles a step; `tags` are those of its section. When a mistake keeps it from being one, the others go on.
-    pub(super) fn step(&mut self, node: &Node, section: &SectionOutline, tags: &[String], selection: &Selection) {
+    /// Compiles a step. When a mistake keeps it from being one, the others go on.
+    pub(super) fn step(&mut self, node: &Node, section: &SectionOutline, selection: &Selection) {
         let name = self.name_of(node);
         let id = StepId::new(self.id_of(node, &name));
         let place = name_place(node);
-        if let Some(first) = self.step_ids.insert(id.clone(), place) {
-            self.say_duplicate("step", id.as_str(), place, first);
+        let given = node.get("id").map_or(place, |id| id.span);
+        if let Some(first) = self.step_ids.insert(id.clone(), given).filter(|_| !id.as_str().is_empty()) {
+            self.say_duplicate("step", id.as_str(), given, first);
         }
         let when = node.get("when").and_then(|n| self.reading.expression(n));
         let complete = self.reading.complete;
@@ -75,7 +76,7 @@ impl Builder<'_, '_, '_> {
         let mut wants = Wants::default();
         let used = [&terms.expect, &terms.warn];
         used.into_iter().flatten().flat_map(|e| expect::wants(kind, e)).for_each(|name| wants.add(name));
-        capture.iter().flat_map(|(_, e)| measures_used(e, kind)).for_each(|name| wants.add(name));
+        capture.iter().flat_map(|(_, e)| expect::used(kind, e)).for_each(|name| wants.add(name));
         let timeout = node.get("timeout").and_then(|n| self.reading.duration(n)).unwrap_or(self.defaults.timeout);
         let ignore = texts(node.get("ignore"));
         self.check_ignore(node);
@@ -83,7 +84,7 @@ impl Builder<'_, '_, '_> {
         let window = window::read(node, self.defaults.every, self.reading);
         let retry =
             node.get("retry").and_then(|n| retry(n, self.reading)).or(self.defaults.retry).unwrap_or(Retry::NONE);
-        let guidance = self.guidance(node, tags);
+        let guidance = self.guidance(node);
         let blank = |(r, _): &(Reference, Span)| r.root == "inputs" && !self.reading.inputs.gives(r);
         let waits = !self.reading.complete && self.reading.references.iter().any(blank);
         let captured = self.settle_references(Some(kind));
@@ -97,7 +98,8 @@ impl Builder<'_, '_, '_> {
         let window = window.unwrap_or(Window::Once);
         let expect = join(terms.expect, probe.implied());
         let silent = expect.is_none() && terms.warn.is_none() && terms.deferred.is_none();
-        if silent && built && !waits && !kind.speaks_for_itself {
+        // A misspelt `expect` is one mistake, not two.
+        if silent && built && !waits && !kind.speaks_for_itself && !has_unknown_key(node) {
             self.say_asserts_nothing(node, kind);
         }
         let mut outline = StepOutline {
@@ -123,7 +125,7 @@ impl Builder<'_, '_, '_> {
         let selected = section.part != Part::Section || selection.takes(&outline, section);
         let skipped = selection.skips(&outline, section);
         let timeout = probe.needs().map_or(timeout, |least| timeout.max(least + Duration::from_secs(1)));
-        self.places.push(Places { name: place, needs: needs.clone(), captured });
+        self.places.push(Places { name: place, needs: needs.clone(), captures: capture_places(node), captured });
         self.steps.push(PlanStep {
             outline,
             probe,
@@ -215,7 +217,7 @@ impl Builder<'_, '_, '_> {
         let should = compile(warn, self.reading);
         // An expectation whose input has no value yet is there all the same.
         let waits = (expect.is_some() && known.is_none()) || (warn.is_some() && should.is_none());
-        let deferred = waits.then(|| Deferred { expect: expect.cloned(), warn: warn.cloned() });
+        let deferred = waits.then(|| Box::new(Deferred { expect: expect.cloned(), warn: warn.cloned() }));
         Terms { expect: known, warn: should, deferred }
     }
 
@@ -231,14 +233,15 @@ impl Builder<'_, '_, '_> {
             remember_templates(node, self.reading);
         }
         let mut first = None;
-        for stand_in in ["1", "1s", "1B", "x"] {
-            let scope = self.scope_with(stand_in);
+        let (inputs, captures) = (&self.inputs, &self.captures);
+        let scopes = || ["1", "1s", "1B", "x"].map(|stand_in| scope_with(inputs, captures, stand_in));
+        for scope in self.stand_ins.get_or_init(scopes) {
             let mut diagnostics = Diagnostics::new();
-            let mut reading = Reading::new(self.reading.sources, &mut diagnostics, &scope);
+            let mut reading = Reading::new(self.reading.sources, &mut diagnostics, scope);
             let expect = expect_node.and_then(|n| expect::compile(&mut reading, kind, n));
             let warn = warn_node.and_then(|n| expect::compile(&mut reading, kind, n));
             if !diagnostics.has_errors() {
-                let deferred = Some(Deferred { expect: expect_node.cloned(), warn: warn_node.cloned() });
+                let deferred = Some(Box::new(Deferred { expect: expect_node.cloned(), warn: warn_node.cloned() }));
                 return Terms { expect, warn, deferred };
             }
             first.get_or_insert(diagnostics);
@@ -246,15 +249,9 @@ impl Builder<'_, '_, '_> {
         for diagnostic in first.iter().flat_map(Diagnostics::iter) {
             self.reading.say(diagnostic.clone());
         }
-        Terms::default()
-    }
-
-    fn scope_with(&self, stand_in: &str) -> Scope {
-        let captured: Map<String, Value> = self.captures.iter().map(|name| (name.clone(), json!(stand_in))).collect();
-        let mut roots = Map::new();
-        roots.insert("inputs".into(), Value::Object(self.inputs.clone()));
-        roots.insert("captured".into(), Value::Object(captured));
-        Scope::new(roots)
+        // What is said already is not said again as asserting nothing.
+        let deferred = Some(Box::new(Deferred { expect: expect_node.cloned(), warn: warn_node.cloned() }));
+        Terms { deferred, ..Terms::default() }
     }
 
     fn captures_of(&mut self, node: &Node, kind: &'static ProbeKind) -> Vec<(String, Expression)> {
@@ -304,26 +301,46 @@ impl Builder<'_, '_, '_> {
         }
     }
 
-    fn guidance(&mut self, node: &Node, tags: &[String]) -> Guidance {
-        let mut own = texts(node.get("tags"));
-        own.extend(tags.iter().filter(|tag| !texts(node.get("tags")).contains(tag)).cloned());
+    /// Reads what is shown of the step; tags and priority of its section are its own.
+    fn guidance(&mut self, node: &Node) -> Guidance {
+        let mut tags = texts(node.get("tags"));
+        tags.extend(self.section_tags.iter().filter(|tag| !tags.contains(tag)).cloned().collect::<Vec<_>>());
         Guidance {
             why: shown(node, "why", self.reading),
             runbook: shown(node, "runbook", self.reading),
             owner: shown(node, "owner", self.reading),
             contact: shown(node, "contact", self.reading),
-            priority: node.get("priority").and_then(Node::text).map(str::to_owned),
-            tags: own,
+            priority: node.get("priority").and_then(Node::text).map(str::to_owned).or(self.section_priority.clone()),
+            tags,
         }
     }
 
     fn say_asserts_nothing(&mut self, node: &Node, kind: &ProbeKind) {
-        let primary = kind.measures.first().map_or("value", |m| m.name);
         let message = "the step asserts nothing: it would pass whatever it finds";
-        let help =
-            format!("say what must hold, such as `expect: {{ {primary}: … }}`, or `expect: {{ {primary}: exists }}`");
+        let help = match kind.measures.first() {
+            Some(MeasureSpec { name, keys: Some(Keys::Regex), .. }) => {
+                format!("say what must hold, such as `expect: {{ {name}: {{ 'PATTERN': 0 }} }}`")
+            }
+            primary => {
+                let name = primary.map_or("value", |m| m.name);
+                format!("say what must hold, such as `expect: {{ {name}: … }}`, or `expect: {{ {name}: exists }}`")
+            }
+        };
         self.reading.say(Diagnostic::error("asserts-nothing", name_place(node), message).help(help));
     }
+}
+
+/// Lists the names under `capture` with their places.
+fn capture_places(node: &Node) -> Vec<(String, Span)> {
+    let entries = node.get("capture").and_then(Node::map).unwrap_or_default();
+    entries.iter().map(|(key, _)| (key.text().unwrap_or_default().to_owned(), key.span)).collect()
+}
+
+/// Makes a scope in which all captured values are the same.
+fn scope_with(inputs: &Map<String, Value>, captures: &HashSet<String>, stand_in: &str) -> Scope {
+    let captured: Map<String, Value> = captures.iter().map(|name| (name.clone(), json!(stand_in))).collect();
+    let roots = [("inputs", inputs.clone()), ("captured", captured)];
+    Scope::new(roots.map(|(name, values)| (name.to_owned(), Value::Object(values))).into_iter().collect())
 }
 
 impl Retry {
@@ -335,8 +352,8 @@ impl Retry {
 pub(super) fn retry(node: &Node, reading: &mut Reading<'_>) -> Option<Retry> {
     let attempts = |n: &Node| n.number().map(|n| n as u32);
     let backoff = node.get("backoff").and_then(|n| Some((n.number()?, n.span)));
-    if let Some((backoff, span)) = backoff.filter(|(backoff, _)| !(1.0..=100.0).contains(backoff)) {
-        let message = format!("a backoff of {backoff} is not from 1 to 100");
+    if let Some((_, span)) = backoff.filter(|(backoff, _)| !(1.0..=100.0).contains(backoff)) {
+        let message = "the backoff is not a number from 1 to 100";
         reading.say(Diagnostic::error("bad-value", span, message));
     }
     if node.map().is_none() {
@@ -379,7 +396,14 @@ fn evidence(node: &Node) -> EvidencePolicy {
     }
 }
 
-/// Joins what the user expects and what the probe itself asserts: both must hold. What is said twice is asked once.
+/// Tells whether a key of a step is neither one of the language nor a probe; that is said elsewhere.
+fn has_unknown_key(node: &Node) -> bool {
+    let known = |name: &str| STEP.fields.iter().any(|f| f.key == name) || probe::find(name).is_some();
+    node.map().unwrap_or_default().iter().any(|(key, _)| key.text().is_some_and(|name| !known(name)))
+}
+
+/// Joins what the user expects and what the probe itself asserts: both must hold. What is said twice is asked once,
+/// and a yes that is only the usual gives way to the user's own word.
 pub(crate) fn join(expect: Option<Expectation>, implied: Option<Expectation>) -> Option<Expectation> {
     match (expect, implied) {
         (Some(expect), Some(implied)) if says(&expect, &implied) => Some(expect),
@@ -392,17 +416,10 @@ fn says(expect: &Expectation, implied: &Expectation) -> bool {
     match (expect, implied) {
         (Expectation::All(list), _) => list.iter().any(|one| says(one, implied)),
         (Expectation::Measure { name, matcher, .. }, Expectation::Measure { name: n, matcher: m, .. }) => {
-            name == n && matcher == m
+            name == n && (matcher == m || *m == Matcher::Equals(Literal::Bool(true)))
         }
         _ => false,
     }
-}
-
-/// Lists the measures that an expression uses, as wholes.
-fn measures_used(expression: &Expression, kind: &ProbeKind) -> Vec<MeasureName> {
-    let roots: BTreeSet<String> = expression.references().into_iter().map(|r| r.root).collect();
-    let used = kind.measures.iter().filter(|m| m.name.split('.').next().is_some_and(|root| roots.contains(root)));
-    used.map(|m| MeasureName::plain(m.name)).collect()
 }
 
 fn unknown_key(key: &Node) -> Diagnostic {

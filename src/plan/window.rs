@@ -86,9 +86,10 @@ pub(crate) fn read(step: &Node, default_every: Option<Duration>, reading: &mut R
         (None, Some((_, node))) => read_consistently(node, default_every, reading),
         (None, None) => return Some(Window::Once),
     };
-    let key = eventually.or(consistently).map_or(step, |(key, _)| key);
-    if let Some(problem) = window.as_ref().and_then(misfit) {
-        reading.say(Diagnostic::error("bad-window", key.span, problem));
+    let written = eventually.or(consistently).map_or(step, |(_, value)| value);
+    if let Some((key, problem)) = window.as_ref().and_then(misfit) {
+        let place = written.get(key).unwrap_or(written).span;
+        reading.say(Diagnostic::error("bad-window", place, problem));
     }
     window
 }
@@ -124,34 +125,37 @@ fn optional(node: &Node, key: &str, reading: &mut Reading<'_>) -> Option<Option<
     node.get(key).map_or(Some(None), |node| reading.duration(node).map(Some))
 }
 
-fn misfit(window: &Window) -> Option<String> {
+/// Finds what does not fit, with the key that it stands under.
+fn misfit(window: &Window) -> Option<(&'static str, String)> {
     let time = |d: Duration| quantity::seconds(d.as_secs_f64());
+    let longer = |key, length: Duration, than: &str, limit: Duration| {
+        Some((key, format!("`{key}` ({}) is longer than `{than}` ({})", time(length), time(limit))))
+    };
     match *window {
         Window::Once => None,
-        Window::Eventually { within, .. } if within.is_zero() => Some("`within` must be longer than nothing".into()),
+        Window::Eventually { within, .. } if within.is_zero() => {
+            Some(("within", "`within` must be longer than nothing".into()))
+        }
         Window::Eventually { every, .. } | Window::Consistently { every, .. } if every.is_zero() => {
-            Some("`every` must be longer than nothing".into())
+            Some(("every", "`every` must be longer than nothing".into()))
         }
-        Window::Eventually { within, every, .. } if every > within => {
-            Some(format!("`every` ({}) is longer than `within` ({})", time(every), time(within)))
+        Window::Eventually { within, every, .. } if every > within => longer("every", every, "within", within),
+        Window::Eventually { within, hold, .. } if hold > within => longer("hold", hold, "within", within),
+        Window::Consistently { span, .. } if span.is_zero() => {
+            Some(("for", "`for` must be longer than nothing".into()))
         }
-        Window::Eventually { within, hold, .. } if hold > within => {
-            Some(format!("`hold` ({}) is longer than `within` ({})", time(hold), time(within)))
-        }
-        Window::Consistently { span, .. } if span.is_zero() => Some("`for` must be longer than nothing".into()),
-        Window::Consistently { span, every, .. } if every > span => {
-            Some(format!("`every` ({}) is longer than `for` ({})", time(every), time(span)))
-        }
+        Window::Consistently { span, every, .. } if every > span => longer("every", every, "for", span),
         Window::Consistently { span, tolerate: Some(tolerate), .. } if tolerate >= span => {
-            Some(format!("`tolerate` ({}) is as long as `for` ({}), so nothing could fail", time(tolerate), time(span)))
+            let (tolerate, span) = (time(tolerate), time(span));
+            Some(("tolerate", format!("`tolerate` ({tolerate}) is as long as `for` ({span}), so nothing could fail")))
         }
         Window::Consistently { every, tolerate: Some(tolerate), .. } if tolerate < every && !tolerate.is_zero() => {
-            Some(format!(
-                "`tolerate` ({}) is shorter than `every` ({}): a breach seen by one look has no length, so every other \
-                 look could fail; use `failures`, or look more often",
-                time(tolerate),
-                time(every)
-            ))
+            let (tolerate, every) = (time(tolerate), time(every));
+            let problem = format!(
+                "`tolerate` ({tolerate}) is shorter than `every` ({every}): a breach that one look sees has no length, \
+                 so every other look could fail; use `failures`, or look more often"
+            );
+            Some(("tolerate", problem))
         }
         Window::Consistently { span, every, failures, min_samples, .. } => {
             let looks = (span.as_secs_f64() / every.as_secs_f64()).floor() + 1.0;
@@ -159,8 +163,10 @@ fn misfit(window: &Window) -> Option<String> {
             let allowed = failures.filter(|allowed| f64::from(*allowed) >= looks);
             let needed = min_samples.filter(|least| f64::from(*least) > looks);
             match (allowed, needed) {
-                (Some(allowed), _) => Some(format!("`failures` is {allowed}, {gives}, so nothing could fail")),
-                (None, Some(least)) => Some(format!("`min_samples` is {least}, {gives}")),
+                (Some(allowed), _) => {
+                    Some(("failures", format!("`failures` is {allowed}, {gives}, so nothing could fail")))
+                }
+                (None, Some(least)) => Some(("min_samples", format!("`min_samples` is {least}, {gives}"))),
                 (None, None) => None,
             }
         }

@@ -9,10 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde_json::Value as Json;
-use serde_json_path::JsonPath;
 use sha2::{Digest, Sha256};
 
+use super::json::Paths;
 use super::{Compiling, Keys, Look, Probe, ProbeKind, keyed, measure, parsed, paths};
 use crate::diag::Diagnostic;
 use crate::model::{Found, Kind, Measures, Observation, Value};
@@ -45,7 +44,7 @@ static OBJECT: Object = Object {
     fields: &[
         field("path", Shape::Template, "The file or a glob."),
         field(
-            "parse",
+            "format",
             Shape::Word(parsed::FORMATS),
             "How the content is read for `json`; by the name's ending if it is left out.",
         ),
@@ -60,8 +59,9 @@ Looks at a file. `json` reads YAML, JSON, TOML, `.env` and INI files and takes v
 
 A file that is not there is measured: `exists` is false, and everything else is missing, which fails unless `absent` \
 is expected. A file that may not be read, or a folder on the way that may not be entered, is an *error*: nothing is \
-known. Content that cannot be parsed, or is larger than 1 MiB, gives no data. Of a glob, `exists` and `count` are \
-measured; the other measures need it to match exactly one file. A folder counts as being there and has no content.
+known. Content that cannot be parsed, or is larger than 1 MiB, gives no data, and so does `json` of a file that is not \
+there: no field is absent from what was not read. Of a glob, `exists` and `count` are measured; the other measures \
+need it to match exactly one file and are *no data* otherwise. A folder counts as being there and has no content.
 
 ```yaml
 - name: The runbook is there
@@ -85,9 +85,8 @@ const MAX_CONTENT: u64 = 1 << 20;
 struct Spec {
     path: Template,
     format: Option<String>,
-    paths: Vec<(String, JsonPath)>,
+    json: Paths,
     text: bool,
-    json: bool,
     digest: bool,
 }
 
@@ -110,30 +109,25 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Pro
     let path = compiling.reading.template(written, Place::Plain)?;
     let fault = match path.source().trim() {
         "" => Some("the path is empty".to_owned()),
-        text if path.is_literal() && paths::is_glob(text) => paths::check(text).err(),
+        text if path.is_literal() && paths::is_glob(text) => {
+            paths::check(text).err().map(|error| format!("bad glob: {error}"))
+        }
         _ => None,
     };
     if let Some(message) = fault {
         compiling.reading.say(Diagnostic::error("bad-glob", written.span, message));
         return None;
     }
-    let mut keys = Vec::new();
-    for key in compiling.wants.keys("json") {
-        match JsonPath::parse(key) {
-            Ok(path) => keys.push((key.to_owned(), path)),
-            Err(error) => {
-                let message = format!("{key:?} is not a JSONPath: {error}");
-                compiling.reading.say(Diagnostic::error("bad-jsonpath", node.span, message));
-                return None;
-            }
-        }
+    let json = Paths::of(compiling.wants);
+    if let Some(message) = json.fault() {
+        compiling.reading.say(Diagnostic::error("bad-jsonpath", node.span, message));
+        return None;
     }
     Some(Box::new(FileProbe(Spec {
         path,
-        format: node.get("parse").and_then(Node::text).map(str::to_owned),
-        paths: keys,
+        format: node.get("format").and_then(Node::text).map(str::to_owned),
+        json,
         text: compiling.wants.any("text"),
-        json: compiling.wants.any("json"),
         digest: compiling.wants.any("sha256"),
     })))
 }
@@ -179,24 +173,20 @@ impl Spec {
         measures.plain("exists", Value::Bool(!found.is_empty()));
         measures.plain("count", Value::Number(found.len() as f64));
         match found.as_slice() {
-            [] => self.missing(&mut measures, "no such file"),
+            [] => self.none(&mut measures, "no such file", Value::Missing),
             [one] => self.one(&mut measures, one, now, flag)?,
-            many => self.missing(&mut measures, &format!("{} files match, and not one", many.len())),
+            many => self.none(&mut measures, &format!("{} files match, and not one", many.len()), Value::NoData),
         }
         Ok(measures)
     }
 
-    /// Says of every measure but `exists` and `count` that there is none.
-    fn missing(&self, measures: &mut Measures, why: &str) {
+    /// Says of every measure but `exists` and `count` that there is none; what stands in a file that is not read
+    /// nobody knows.
+    fn none(&self, measures: &mut Measures, why: &str, value: fn(String) -> Value) {
         for name in ["text", "size", "age", "mode", "sha256"] {
-            measures.plain(name, Value::Missing(why.to_owned()));
+            measures.plain(name, value(why.to_owned()));
         }
-        for (key, _) in &self.paths {
-            measures.keyed("json", key.as_str(), Value::Missing(why.to_owned()));
-        }
-        if self.json {
-            measures.plain("json", Value::Missing(why.to_owned()));
-        }
+        self.json.measure("the file", Err(Value::NoData(why.to_owned())), measures);
     }
 
     fn one(&self, measures: &mut Measures, path: &Path, now: DateTime<Utc>, flag: &AtomicBool) -> Result<(), String> {
@@ -209,11 +199,11 @@ impl Spec {
             for name in ["text", "size", "sha256"] {
                 measures.plain(name, Value::Missing(why.into()));
             }
-            self.values(measures, Err(Value::Missing(why.into())));
+            self.json.measure("the file", Err(Value::NoData(why.into())), measures);
             return Ok(());
         }
         measures.plain("size", Value::Number(meta.len() as f64));
-        if self.text || self.json {
+        if self.text || !self.json.is_empty() {
             self.content(measures, path, &meta)?;
         }
         if self.digest {
@@ -229,35 +219,12 @@ impl Spec {
             true => Err(format!("the file has {} bytes; at most {MAX_CONTENT} are read", meta.len())),
             false => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         };
-        if self.json {
+        if !self.json.is_empty() {
             let document = text.clone().and_then(|text| parsed::parse(&text, self.format.as_deref(), path));
-            self.values(measures, document.map_err(Value::NoData));
+            self.json.measure("the file", document.map_err(Value::NoData), measures);
         }
         measures.plain("text", text.map_or_else(Value::NoData, Value::Text));
         Ok(())
-    }
-
-    /// Takes the values out of a parsed document, or says of each why there is none.
-    fn values(&self, measures: &mut Measures, document: Result<Json, Value>) {
-        for (key, path) in &self.paths {
-            let value = match &document {
-                Ok(document) => at(document, path),
-                Err(why) => why.clone(),
-            };
-            measures.keyed("json", key.as_str(), value);
-        }
-        if self.json {
-            measures.plain("json", document.map_or_else(|why| why, Value::Json));
-        }
-    }
-}
-
-/// Takes what a path finds: one value as it is, several as a list.
-fn at(document: &Json, path: &JsonPath) -> Value {
-    match path.query(document).all().as_slice() {
-        [] => Value::Missing("no such field".into()),
-        [one] => Value::Json((*one).clone()),
-        many => Value::Json(many.iter().map(|value| (*value).clone()).collect()),
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod exec;
 pub mod file;
 pub mod http;
+mod json;
 pub mod log;
 pub mod manual;
 pub mod parsed;

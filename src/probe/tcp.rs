@@ -52,7 +52,9 @@ Connects and closes again. Without `expect` the port must accept the connection,
 ```
 
 **Open or not.** A refused connection, an unreachable host and a connection that does not come about within `timeout` \
-are measured: `open` is false, and the report says which of them it was. A name without an address has *failed*.
+are measured: `open` is false, and the report says which of them it was. Only a refused connection proves that nothing \
+listens; of the others a firewall may be the cause. A name without an address has *failed*. When this machine itself \
+cannot connect, because it has no network, no port or no file left, that is an *error*: nothing is known of the port.
 
 **The banner** is read only when it is expected: up to 1KiB, until nothing follows a complete line for 200ms (an \
 incomplete one for 1s). A \
@@ -75,7 +77,7 @@ const MEASURES: &[MeasureSpec] = &[
         Kind::Duration,
         "From the start until the connection was accepted, the name's address included.",
     ),
-    measure("banner", Kind::Text, "What the server says unasked, at most 1KiB of it."),
+    measure("banner", Kind::Text, "What the server says unasked; no data when it is more than 1KiB."),
 ];
 
 struct Tcp {
@@ -100,6 +102,10 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Pro
 /// Checks an address as far as it is known before anything runs.
 fn check(reading: &mut Reading<'_>, node: &Node, address: &Template) -> Option<()> {
     let Ok(text) = address.render(reading.inputs) else { return Some(()) };
+    if !address.is_literal() && text.trim().is_empty() {
+        // An input that is empty by default: `when` asks about it.
+        return Some(());
+    }
     match parse(&text) {
         Ok(_) => Some(()),
         Err(message) => {
@@ -166,17 +172,17 @@ impl Probe for Tcp {
         };
         match self.connect(host, port, look.timeout).await {
             Ok((measures, notes)) => Observation { notes, ..Observation::new(request, Found::Measures(measures)) },
-            Err(cause) => Observation::new(request, Found::NoAnswer { cause }),
+            Err(found) => Observation::new(request, found),
         }
     }
 }
 
 impl Tcp {
-    async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(Measures, Vec<Note>), String> {
+    async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(Measures, Vec<Note>), Found> {
         let started = Instant::now();
         let deadline = tokio::time::Instant::now() + timeout.min(Duration::from_secs(31_536_000));
-        let addresses = resolve(host, port, deadline, timeout).await?;
-        let connected = timeout_at(deadline, TcpStream::connect(&addresses[..])).await;
+        let addresses = resolve(host, port, deadline, timeout).await.map_err(|cause| Found::NoAnswer { cause })?;
+        let connected = timeout_at(deadline, first_open(&addresses)).await;
         let latency = started.elapsed();
         let mut measures = Measures::new();
         let error = match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
@@ -190,7 +196,9 @@ impl Tcp {
             }
             Err(error) => error,
         };
-        let why = closed(&error, timeout);
+        let Some(why) = closed(&error, timeout) else {
+            return Err(Found::could_not_look(format!("this machine cannot connect: {error}")));
+        };
         measures.plain("open", Value::Bool(false));
         measures.plain("latency", Value::Missing(why.clone()));
         if self.banner {
@@ -218,14 +226,36 @@ async fn resolve(
     }
 }
 
-fn closed(error: &io::Error, timeout: Duration) -> String {
-    match error.kind() {
+/// Connects to the first address that accepts. An address that answers, if only by refusing, tells more than one that
+/// this machine cannot even try.
+async fn first_open(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut failed: Option<io::Error> = None;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) if failed.as_ref().is_none_or(|known| !is_told(known) || is_told(&error)) => {
+                failed = Some(error)
+            }
+            Err(_) => {}
+        }
+    }
+    Err(failed.unwrap_or_else(|| io::Error::other("the name has no address")))
+}
+
+/// Tells whether an error says something of the port, and not of this machine.
+fn is_told(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, TimedOut};
+    matches!(error.kind(), ConnectionRefused | ConnectionReset | HostUnreachable | TimedOut)
+}
+
+/// Says why the port is not open; nothing when the error says nothing of it.
+fn closed(error: &io::Error, timeout: Duration) -> Option<String> {
+    is_told(error).then(|| match error.kind() {
         io::ErrorKind::ConnectionRefused => "the connection was refused".into(),
         io::ErrorKind::TimedOut => format!("no connection within {}", quantity::seconds(timeout.as_secs_f64())),
         io::ErrorKind::HostUnreachable => "the host cannot be reached".into(),
-        io::ErrorKind::NetworkUnreachable => "the network cannot be reached".into(),
         _ => format!("no connection: {error}"),
-    }
+    })
 }
 
 /// Reads what is said unasked: until nothing more follows, the bound, or the deadline.
@@ -244,6 +274,7 @@ async fn banner(mut stream: TcpStream, deadline: tokio::time::Instant) -> Value 
     }
     match length {
         0 => Value::Missing("the server said nothing".into()),
+        BANNER => Value::NoData(format!("the server says more than {}", quantity::bytes(BANNER as f64))),
         _ => Value::Text(String::from_utf8_lossy(&said[..length]).trim_end().to_owned()),
     }
 }
@@ -251,6 +282,31 @@ async fn banner(mut stream: TcpStream, deadline: tokio::time::Instant) -> Value 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_this_machine_cannot_do_says_nothing_of_the_port() {
+        use rustix::io::Errno;
+        let second = Duration::from_secs(1);
+        let of = |errno: Errno| closed(&errno.into(), second);
+        assert_eq!(of(Errno::CONNREFUSED).as_deref(), Some("the connection was refused"));
+        assert!(of(Errno::HOSTUNREACH).is_some() && of(Errno::TIMEDOUT).is_some());
+        for local in [Errno::MFILE, Errno::ADDRNOTAVAIL, Errno::NETUNREACH, Errno::PERM, Errno::NOBUFS] {
+            assert_eq!(of(local), None, "{local}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_answers_tells_more_than_one_that_cannot_be_tried() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let free = taken.local_addr().expect("an address");
+        drop(taken);
+        // Nothing can connect to the broadcast address, which says nothing of the port.
+        let nowhere: SocketAddr = "255.255.255.255:9".parse().expect("an address");
+        for order in [[free, nowhere], [nowhere, free]] {
+            let error = first_open(&order).await.expect_err("nobody listens");
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{order:?}");
+        }
+    }
 
     #[test]
     fn addresses_are_host_and_port() {

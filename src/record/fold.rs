@@ -120,12 +120,17 @@ impl Folding {
             return Err(format!("section {} is planned twice, not in the same words", outline.id));
         }
         let section = &mut record.sections[index];
-        for outline in steps {
+        for mut outline in steps {
             if outline.section != section.outline.id {
                 return Err(format!("step {} belongs to section {}, not to this one", outline.id, outline.section));
             }
             if self.steps.insert(outline.id.clone(), (index, section.steps.len())).is_some() {
                 return Err(format!("step {} is planned twice", outline.id));
+            }
+            // What all steps share is kept once.
+            outline.section = section.outline.id.clone();
+            if outline.origin.file == section.outline.origin.file {
+                outline.origin.file = section.outline.origin.file.clone();
             }
             section.steps.push(StepRecord { outline, result: None, looks: Vec::new(), answers: Vec::new() });
         }
@@ -192,13 +197,16 @@ pub fn answerable(step: &StepRecord, answer: &Answer) -> Result<(), String> {
     let manual = step.outline.probe == "manual";
     match step.result.as_ref().map(|result| result.outcome) {
         None if manual => Ok(()),
-        Some(Outcome::Pending) => Ok(()),
+        Some(Outcome::Pending) if manual => Ok(()),
+        Some(Outcome::Pending) => {
+            Err(format!("step {id} waits for consent, not for an answer: run the checklist with --allow-changes"))
+        }
         Some(Outcome::Pass | Outcome::Fail | Outcome::NotApplicable) if manual => Ok(()),
         Some(Outcome::Skipped) => Err(format!("step {id} was skipped and waits for nobody; run the checklist again")),
         Some(outcome) => Err(format!(
             "step {id} was looked at and is {outcome}; only a step that waits for a person takes an answer"
         )),
-        None => Err(format!("step {id} does not wait for a person; only a manual or pending step takes an answer")),
+        None => Err(format!("step {id} does not wait for a person; only a manual step takes an answer")),
     }
 }
 

@@ -98,33 +98,44 @@ impl Dispatcher {
     async fn run(&mut self, identity: Identity) -> Ended {
         let begin = self.shop.world.clock.elapsed();
         self.emitter.emit(EventKind::RunStarted { run: identity.run, header: Box::new(identity.header) });
-        self.announce_plan();
+        self.announce_plan().await;
         let plan = Arc::clone(&self.plan);
         for (position, section) in plan.sections.iter().enumerate().filter(|(_, s)| s.outline.part == Part::Section) {
             self.section(position, section).await;
         }
+        self.settle_record().await;
         let (decision, reasons) = self.decide();
         self.emitter.emit(EventKind::Decided { decision, reasons: reasons.clone() });
+        self.settle_record().await;
+        // Nothing acts on a decision that is not on disk.
+        let (decision, reasons) = if self.interrupted.is_some() { self.decide() } else { (decision, reasons) };
         for section in plan.sections.iter().filter(|s| s.outline.part != Part::Section) {
             self.actions(section, decision).await;
         }
         let took = self.shop.world.clock.elapsed() - begin;
         self.emitter.emit(EventKind::RunFinished { took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX) });
-        self.emitter.flush().await;
-        // A store that fails at the very end has not kept the end: what was shown is not what was recorded.
-        if let (Some(fault), None) = (self.emitter.fault(), &self.interrupted) {
-            self.interrupted = Some(fault);
-        }
+        self.settle_record().await;
         let (decision, reasons) = if self.interrupted.is_some() { self.decide() } else { (decision, reasons) };
         Ended { decision, reasons, interrupted: self.interrupted.clone() }
     }
 
-    fn announce_plan(&mut self) {
+    /// Waits until everything so far is on disk. A store that fails has not kept what the decision stands on.
+    async fn settle_record(&mut self) {
+        self.emitter.flush().await;
+        if let Some(fault) = self.emitter.fault() {
+            self.interrupt(format!("the store failed: {fault}"));
+        }
+    }
+
+    async fn announce_plan(&mut self) {
         let plan = Arc::clone(&self.plan);
         for section in &plan.sections {
             for piece in plan.steps[section.steps.clone()].chunks(PIECE) {
                 let steps = piece.iter().map(|step| step.outline.clone()).collect();
                 self.emitter.emit(EventKind::Planned { section: section.outline.clone(), steps });
+                if piece.len() == PIECE {
+                    self.emitter.flush().await;
+                }
             }
         }
     }
@@ -171,8 +182,12 @@ impl Dispatcher {
             return Some((Skip::NotReached, format!("not reached: {cause}")));
         }
         if let Some(barrier) = self.barrier {
-            let name = &self.plan.sections[barrier].outline.name;
-            return Some((Skip::Blocked, format!("blocked by {name:?}, which did not pass")));
+            let section = &self.plan.sections[barrier];
+            let name = &section.outline.name;
+            return Some(match section.steps.clone().all(|step| self.lets_pass(step) || self.waits(step)) {
+                true => (Skip::Waiting, format!("waits for {name:?}, where a person has not answered")),
+                false => (Skip::Blocked, format!("blocked by {name:?}, which did not pass")),
+            });
         }
         if let Some(when) = &section.when {
             match when.holds(&self.scope) {
@@ -183,35 +198,54 @@ impl Dispatcher {
                 Err(e) => return Some((Skip::Blocked, format!("the section's condition `{}`: {e}", when.source()))),
             }
         }
-        section.needs.iter().find_map(|need| self.unmet(need)).map(|id| (Skip::Blocked, format!("blocked by {id}")))
+        self.unmet(&section.needs)
     }
 
-    /// Names what keeps a need from being met.
-    fn unmet(&self, need: &Need) -> Option<String> {
+    /// Tells what keeps needs from being met: what went wrong before what only waits.
+    fn unmet(&self, needs: &[Need]) -> Option<(Skip, String)> {
+        let (waits, id) = needs.iter().filter_map(|need| self.obstacle(need)).min_by_key(|(waits, _)| *waits)?;
+        Some(match waits {
+            true => (Skip::Waiting, format!("waits for {id}")),
+            false => (Skip::Blocked, format!("blocked by {id}")),
+        })
+    }
+
+    /// Names what keeps a need from being met, and tells whether that only waits.
+    fn obstacle(&self, need: &Need) -> Option<(bool, String)> {
+        let named = |step: usize| (self.waits(step), self.plan.steps[step].outline.id.to_string());
+        let good = |step: usize| matches!(self.states[step], State::Done(outcome, _) if outcome.satisfies());
         if need.steps.len() == 1 {
-            let step = need.steps.start;
-            let good = matches!(self.states[step], State::Done(outcome, _) if outcome.satisfies());
-            return (!good).then(|| self.plan.steps[step].outline.id.to_string());
+            return (!good(need.steps.start)).then(|| named(need.steps.start));
         }
-        let bad = need.steps.clone().find(|&step| match self.states[step] {
+        let bad = need.steps.clone().filter(|&step| match self.states[step] {
             State::Done(outcome, skip) => {
                 let counts = self.plan.steps[step].outline.weight == Weight::Required;
                 counts && !outcome.satisfies() && skip != Some(Skip::Condition)
             }
             State::Idle | State::Running { .. } => true,
         });
-        let none = need.steps.clone().all(|step| !matches!(self.states[step], State::Done(o, _) if o.satisfies()));
-        bad.map(|step| self.plan.steps[step].outline.id.to_string()).or_else(|| none.then(|| need.id.clone()))
+        let none = !need.steps.clone().any(good);
+        bad.map(named).min_by_key(|(waits, _)| *waits).or_else(|| none.then(|| (false, need.id.clone())))
+    }
+
+    /// Tells whether a step waits for a person, itself or through what it needs.
+    fn waits(&self, step: usize) -> bool {
+        matches!(self.states[step], State::Done(Outcome::Pending, _) | State::Done(_, Some(Skip::Waiting)))
     }
 
     fn passed(&self, section: &PlanSection) -> bool {
-        section.steps.clone().all(|step| match self.states[step] {
+        section.steps.clone().all(|step| self.lets_pass(step))
+    }
+
+    /// Tells whether a step does not close the barrier of its section.
+    fn lets_pass(&self, step: usize) -> bool {
+        match self.states[step] {
             State::Done(outcome, skip) => {
                 let free = matches!(skip, Some(Skip::Condition | Skip::NotSelected));
                 outcome.satisfies() || free || self.plan.steps[step].outline.weight != Weight::Required
             }
             State::Idle | State::Running { .. } => false,
-        })
+        }
     }
 
     /// Runs the steps of a section in their order, as many side by side as may be.
@@ -304,11 +338,14 @@ impl Dispatcher {
         if !plan.selected {
             return skip(Skip::NotSelected, "not selected".to_owned());
         }
-        if let Some(id) = plan.needs.iter().find_map(|need| self.unmet(need)) {
-            return skip(Skip::Blocked, format!("blocked by {id}"));
+        if let Some((kind, reason)) = self.unmet(&plan.needs) {
+            return skip(kind, reason);
         }
         if let Some((name, producer)) = plan.uses.iter().find(|(name, _)| !self.captured.contains_key(name)) {
             let id = &self.plan.steps[*producer].outline.id;
+            if self.waits(*producer) {
+                return skip(Skip::Waiting, format!("waits for {id}, which captures {name:?}"));
+            }
             return skip(Skip::Blocked, format!("blocked by {id}, which did not capture {name:?}"));
         }
         let changes = plan.outline.changes.as_deref();
@@ -332,7 +369,7 @@ impl Dispatcher {
             let failed = matches!(
                 self.states[above],
                 State::Done(Outcome::Fail | Outcome::Error | Outcome::Inconclusive, _)
-                    | State::Done(_, Some(Skip::Blocked | Skip::Refused))
+                    | State::Done(_, Some(Skip::Blocked | Skip::Waiting | Skip::Refused))
             );
             required && failed
         });
@@ -360,9 +397,7 @@ impl Dispatcher {
     /// Says what has been running for a while, and lets displays move on.
     fn show_time(&mut self, crew: &Crew) {
         let now = self.shop.world.clock.elapsed();
-        let slow = |&step: &usize| {
-            matches!(self.states[step], State::Running { since, announced: false } if now - since >= ANNOUNCE)
-        };
+        let slow = |&step: &usize| matches!(self.states[step], State::Running { since, announced: false } if now - since >= ANNOUNCE);
         let mut steps: Vec<usize> = crew.steps.values().copied().filter(slow).collect();
         steps.sort_unstable();
         for step in steps {
@@ -440,7 +475,8 @@ impl Dispatcher {
                 State::Done(outcome, skip) => (outcome, skip),
                 State::Idle | State::Running { .. } => (Outcome::Inconclusive, None),
             };
-            let blocked = matches!(skip, Some(Skip::Blocked | Skip::Refused | Skip::NotReached));
+            let blocked = skip.is_some_and(Skip::blocks);
+            let outcome = if skip == Some(Skip::Waiting) { Outcome::Pending } else { outcome };
             Counted { weight: self.plan.steps[step].outline.weight, outcome, blocked, waived: false }
         });
         let rules = Rules {
@@ -454,8 +490,9 @@ impl Dispatcher {
 
 /// Waits until the run is asked to stop.
 async fn stopped(stop: &mut Stop) -> String {
-    match stop.wait_for(Option::is_some).await {
-        Ok(cause) => cause.clone().unwrap_or_default(),
+    let cause = stop.wait_for(Option::is_some).await.map(|cause| cause.clone().unwrap_or_default());
+    match cause {
+        Ok(cause) => cause,
         // Nobody can ask any more.
         Err(_) => std::future::pending().await,
     }

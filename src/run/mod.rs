@@ -59,6 +59,9 @@ pub struct Ended {
     pub interrupted: Option<String>,
 }
 
+/// How many events may wait for the disk before the engine waits for it too.
+const FAR_BEHIND: usize = 4_000;
+
 /// Numbers events as they happen.
 pub(crate) struct Emitter {
     journal: Journal,
@@ -86,7 +89,7 @@ impl Emitter {
 
     /// Waits while the journal is far behind, so that memory stays bounded.
     pub(crate) async fn keep_pace(&self) {
-        if self.journal.backlog() > 10_000 {
+        if self.journal.backlog() > FAR_BEHIND {
             self.journal.flush().await;
         }
     }

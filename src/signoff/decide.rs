@@ -32,8 +32,9 @@ pub fn decide(record: &RunRecord, waivers: &[Waiver], at: DateTime<Utc>) -> Ruli
     let weighed: Vec<Weighed<'_>> =
         steps(record).map(|step| weigh(step, acting.get(&step.outline.id).copied())).collect();
     let unsigned = !record.header.roles.is_empty();
-    // A step without an end means that the run was cut, even where nothing says so.
-    let cut = weighed.iter().any(|w| w.counted.weight != Weight::Trial && ended(w.step).is_none());
+    // A run or a step without an end was cut, or is not over yet, even where nothing says so.
+    let endless = |w: &Weighed<'_>| w.counted.weight != Weight::Trial && ended(w.step).is_none();
+    let cut = record.finished.is_none() || weighed.iter().any(endless);
     let rules = Rules { interrupted: cut || record.interrupted.is_some(), strict: record.header.strict, unsigned };
     let decision = gate(weighed.iter().map(|w| w.counted), rules);
     let mut reasons = Lines::default();
@@ -121,11 +122,10 @@ fn weigh<'a>(step: &'a StepRecord, waiver: Option<&'a Waiver>) -> Weighed<'a> {
     let outcome = step.outcome();
     let skip = step.result.as_ref().and_then(|result| result.skip);
     // A skip without a reason is not known to be harmless.
-    let blocked = outcome == Outcome::Skipped
-        && match skip {
-            Some(Skip::Condition | Skip::NotSelected) => false,
-            Some(Skip::Blocked | Skip::Refused | Skip::NotReached) | None => true,
-        };
+    let blocked = outcome == Outcome::Skipped && skip.is_none_or(Skip::blocks);
+    // What was not run because a person has not answered yet is as open as the question.
+    let waiting = outcome == Outcome::Skipped && skip == Some(Skip::Waiting);
+    let outcome = if waiting { Outcome::Pending } else { outcome };
     let waived = outcome == Outcome::Fail && waiver.is_some();
     Weighed { step, counted: Counted { weight: step.outline.weight, outcome, blocked, waived }, waiver }
 }
@@ -156,7 +156,7 @@ fn beside_the_steps(record: &RunRecord, decision: Decision, cut: bool, weighed: 
         Decision::Undecided => {
             match &record.interrupted {
                 Some(cause) => lines.push(format!("interrupted: {cause}")),
-                None if cut => lines.push("interrupted: the run was cut and has no end".into()),
+                None if cut => lines.push("interrupted: the run was cut, or has not ended yet".into()),
                 None => {}
             }
             let came = |w: &Weighed<'_>| w.counted.weight != Weight::Trial && w.counted.outcome != Outcome::Skipped;
@@ -237,7 +237,8 @@ mod tests {
     use crate::record::{Head, SectionRecord};
 
     const WEIGHTS: [Weight; 3] = [Weight::Required, Weight::Optional, Weight::Trial];
-    const SKIPS: [Skip; 5] = [Skip::Condition, Skip::Blocked, Skip::NotSelected, Skip::Refused, Skip::NotReached];
+    const SKIPS: [Skip; 6] =
+        [Skip::Condition, Skip::Blocked, Skip::Waiting, Skip::NotSelected, Skip::Refused, Skip::NotReached];
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_790_000_000, 0).unwrap()
@@ -333,6 +334,7 @@ mod tests {
             (Weight::Required, Error | Inconclusive) => Decision::Undecided,
             (Weight::Required, Skipped) => match skip {
                 Some(Skip::Condition | Skip::NotSelected) => Decision::Go,
+                Some(Skip::Waiting) => Decision::Held,
                 _ => Decision::Undecided,
             },
             (Weight::Required, Pending) => Decision::Held,

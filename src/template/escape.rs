@@ -65,7 +65,7 @@ fn escape_url(out: &mut String, value: &str, rest: &str) -> Result<(), TemplateE
 }
 
 /// Which quotes a PromQL query is in at its end.
-fn promql_quotes(query: &str) -> Option<char> {
+pub(crate) fn promql_quotes(query: &str) -> Option<char> {
     let mut open = None;
     let mut chars = query.chars();
     while let Some(c) = chars.next() {

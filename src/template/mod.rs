@@ -8,6 +8,8 @@
 mod escape;
 mod shell;
 
+pub(crate) use escape::promql_quotes;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
@@ -152,6 +154,9 @@ pub fn base() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
     environment.add_filter("raw", |value: Jinja| Jinja::from_safe_string(value.to_string()));
+    // An input that was not given is there and has no value: for `is defined` that is not there.
+    environment.add_test("defined", |value: &Jinja| !value.is_undefined() && !value.is_none());
+    environment.add_test("undefined", |value: &Jinja| value.is_undefined() || value.is_none());
     environment.add_filter("regex_escape", |text: String| regex::escape(&text));
     environment
 }

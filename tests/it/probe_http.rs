@@ -300,7 +300,7 @@ async fn answers_that_break_off_or_are_no_http_are_named() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_missing_and_says_why() {
+async fn what_is_no_json_is_no_data_and_says_why() {
     let rogue = Rogue::start(|asked, stream| {
         let body = if asked.path == "/deep" { vec![b'['; 200_000] } else { b"<html>Bad gateway".to_vec() };
         rogue::write(
@@ -310,11 +310,11 @@ async fn what_is_no_json_is_missing_and_says_why() {
     });
     let look = get_with(5000, &["json[$.a]"], &rogue.url("/")).await;
     assert!(
-        matches!(get(&look, "json[$.a]"), Value::Missing(why) if why.contains("text/html") && why.contains("<html>")),
+        matches!(get(&look, "json[$.a]"), Value::NoData(why) if why.contains("text/html") && why.contains("<html>")),
         "{look:?}"
     );
     let look = get_with(5000, &["json[$.a]"], &rogue.url("/deep")).await;
-    assert!(matches!(get(&look, "json[$.a]"), Value::Missing(why) if why.contains("not JSON")), "{look:?}");
+    assert!(matches!(get(&look, "json[$.a]"), Value::NoData(why) if why.contains("not JSON")), "{look:?}");
 }
 
 #[tokio::test]

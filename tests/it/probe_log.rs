@@ -167,6 +167,50 @@ async fn only_young_lines_count_and_no_time_is_no_data() {
     assert!(nothing.notes.iter().any(|n| n.text.contains("none of 4 lines")), "{nothing:?}");
     let undated = since(&write(&folder, "b.log", b"error\nx\n"), "10m").await;
     assert!(matches!(get(&undated, "matches[error]"), Value::NoData(_)), "{undated:?}");
+    let both = json!({ "path": [path, folder.path().join("b.log")], "since": "10m" });
+    let both = look(&["matches[error]"], both).await;
+    assert!(
+        matches!(get(&both, "matches[error]"), Value::NoData(why) if why.contains("b.log: no line has a time")),
+        "{both:?}"
+    );
+}
+
+#[tokio::test]
+async fn fields_of_a_log_without_json_are_no_data() {
+    let folder = folder();
+    let path = write(&folder, "a.log", b"level=error oh\nlevel=error no\n");
+    let seen = look(&["matches[.]"], json!({ "path": path, "where": { "level": "error" } })).await;
+    assert!(matches!(get(&seen, "matches[.]"), Value::NoData(why) if why.contains("no line is JSON")), "{seen:?}");
+    let empty = write(&folder, "b.log", b"");
+    let seen = look(&["matches[.]"], json!({ "path": empty, "where": { "level": "error" } })).await;
+    assert_eq!(number(&seen, "matches[.]"), 0.0);
+}
+
+#[tokio::test]
+async fn lines_and_captures_are_whole_or_no_data() {
+    let folder = folder();
+    let lines = |count: usize| (0..count).map(|n| format!("id={n} {} end\n", "x".repeat(500))).collect::<String>();
+    let wants = ["lines[id]", r"captures[id=(\d+)]"];
+    let few = look(&wants, json!(write(&folder, "a.log", lines(900).as_bytes()))).await;
+    assert!(matches!(get(&few, wants[0]), Value::Set(l) if l.len() == 900 && l[899].ends_with("x end")));
+    assert!(matches!(get(&few, wants[1]), Value::Set(l) if l.len() == 900 && l[899] == "899"));
+    let many = look(&wants, json!(write(&folder, "b.log", lines(1100).as_bytes()))).await;
+    for name in wants {
+        assert!(matches!(get(&many, name), Value::NoData(why) if why.contains("than the first 1000 ")), "{name}");
+    }
+    let long = write(&folder, "c.log", format!("id=1 {}\n", "x".repeat(2 << 20)).as_bytes());
+    assert!(matches!(get(&look(&wants, json!(long)).await, wants[0]), Value::NoData(_)));
+}
+
+#[tokio::test]
+async fn last_lines_beyond_the_bound_are_no_data() {
+    let folder = folder();
+    let text = format!("error\n{}\nfine\n", "x".repeat(9 << 20));
+    let path = write(&folder, "a.log", text.as_bytes());
+    let seen = look(&["matches[error]"], json!({ "path": path, "tail": 3 })).await;
+    assert!(matches!(get(&seen, "matches[error]"), Value::NoData(why) if why.contains("the last 3 lines")), "{seen:?}");
+    let seen = look(&["matches[error]"], json!({ "path": path, "tail": 1 })).await;
+    assert_eq!(number(&seen, "matches[error]"), 0.0);
 }
 
 #[tokio::test]
@@ -207,7 +251,7 @@ async fn commands_are_read_and_their_failure_is_an_error() {
     assert_eq!(number(&count(json!({ "exec": ["printf", "a b\\nb"] })).await, "matches[b]"), 2.0);
     let failed = count(json!({ "exec": "echo b; echo 'no such pod' >&2; exit 3" })).await;
     assert!(cause(&failed).contains("no such pod"), "{failed:?}");
-    assert!(cause(&count(json!({ "exec": ["/nonexistent/program"] })).await).contains("cannot start"));
+    assert!(cause(&count(json!({ "exec": ["/nonexistent/program"] })).await).contains("command not found"));
     let endless = Probing::new().timeout(Duration::from_millis(400));
     let endless = endless.look("log", &["matches[b]"], r#"{ exec: "yes & sleep 100" }"#).await;
     assert!(cause(&endless).contains("time"), "{endless:?}");
@@ -220,10 +264,13 @@ async fn urls_are_read_and_their_failure_is_an_error() {
     assert_eq!(number(&seen, "matches[error]"), 1.0);
     let gone = look(&["matches[error]"], json!({ "http": format!("{}/gone", nginx.url) })).await;
     assert!(cause(&gone).contains("404"), "{gone:?}");
+    let secret = nginx.url.replace("http://", "http://me:s3cret@");
+    let gone = look(&["matches[error]"], json!({ "http": format!("{secret}/gone") })).await;
+    assert!(!format!("{gone:?}").contains("s3cret") && cause(&gone).contains("/gone answered 404"), "{gone:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_changes_under_the_scan_is_read_whole_or_the_loss_is_said() {
+#[test]
+fn a_file_that_changes_under_the_scan_is_read_whole_or_the_loss_is_said() {
     let folder = folder();
     let path = folder.path().join("busy.log");
     let block: String = (0..100_000).map(|i| format!("numbered line {i}\n")).collect();
@@ -231,6 +278,7 @@ async fn a_file_that_changes_under_the_scan_is_read_whole_or_the_loss_is_said() 
     let done = AtomicBool::new(false);
     let value = json!(path).to_string();
     std::thread::scope(|scope| {
+        let _end = EndWith(&done);
         scope.spawn(|| {
             for round in 0.. {
                 if done.load(Ordering::Relaxed) {
@@ -265,8 +313,16 @@ async fn a_file_that_changes_under_the_scan_is_read_whole_or_the_loss_is_said() 
                 other => panic!("{other:?}"),
             }
         }
-        done.store(true, Ordering::Relaxed);
     });
+}
+
+/// Says that it is over, also when an assertion fails: otherwise the other thread would go on for ever.
+struct EndWith<'a>(&'a AtomicBool);
+
+impl Drop for EndWith<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]

@@ -393,13 +393,23 @@ async fn nobody_there_is_an_error_too() {
 }
 
 #[tokio::test]
-async fn warnings_and_infos_of_the_server_become_notes() {
-    let body = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"2"]}]},
-        "warnings":["partial answer"],"infos":["metric might not be a counter"]}"#;
-    let fake = Fake::start(&answer("200 OK", "application/json", body));
+async fn infos_of_the_server_become_notes_and_a_partial_answer_is_none() {
+    let body = |words: &str| {
+        let data = r#"{"resultType":"vector","result":[{"metric":{},"value":[1,"2"]}]}"#;
+        format!(r#"{{"status":"success","data":{data},{words}}}"#)
+    };
+    let informed = body(r#""infos":["metric might not be a counter"]"#);
+    let fake = Fake::start(&answer("200 OK", "application/json", &informed));
     let notes = observe(&fake.url, "up", &[]).await.notes;
     let texts: Vec<_> = notes.iter().map(|n| n.text.as_str()).collect();
-    assert_eq!(texts, ["partial answer", "metric might not be a counter"]);
+    assert_eq!(texts, ["metric might not be a counter"]);
+    for (warnings, again) in [(r#"["a store is away","another"]"#, true), (r#"["PromQL warning: mixed"]"#, false)] {
+        let fake = Fake::start(&answer("200 OK", "application/json", &body(&format!(r#""warnings":{warnings}"#))));
+        let found = observe(&fake.url, "up", &[]).await.found;
+        let Found::CouldNotLook { cause, retry } = found else { panic!("{found:?}") };
+        assert!(cause.starts_with("the server says that the answer may be incomplete: "), "{cause}");
+        assert_eq!(retry, again, "{cause}");
+    }
 }
 
 #[tokio::test]

@@ -124,17 +124,47 @@ fn every_diagnostic_code_is_documented_and_used() {
 
 #[test]
 fn every_probe_has_a_manual_page_and_a_case() {
-    let cases = root().join("tests/cases");
-    let texts: String = std::fs::read_dir(cases)
-        .expect("cases")
-        .map(|entry| entry.expect("an entry").path().join("checklist.yaml"))
-        .filter_map(|path| std::fs::read_to_string(path).ok())
-        .collect();
+    let texts = cases();
     for kind in holdpoint::probe::KINDS {
         assert!(kind.manual.len() > 200, "the manual of {} is thin", kind.name);
         assert!(!kind.measures.is_empty() && kind.measures.iter().all(|m| m.doc.len() > 8), "{}", kind.name);
         assert!(texts.contains(&format!("{}:", kind.name)), "no case uses {}", kind.name);
     }
+}
+
+/// The checklists of all cases as one text.
+fn cases() -> String {
+    let entries = std::fs::read_dir(root().join("tests/cases")).expect("cases");
+    let paths = entries.map(|entry| entry.expect("an entry").path().join("checklist.yaml"));
+    paths.filter_map(|path| std::fs::read_to_string(path).ok()).collect()
+}
+
+#[test]
+fn every_key_and_every_matcher_stands_in_a_case() {
+    use holdpoint::checklist::form::{SECTION, STEP};
+    let texts = cases();
+    let used = |name: &str| texts.contains(&format!("{name}:"));
+    let keys = STEP.fields.iter().chain(SECTION.fields).map(|field| field.key);
+    let unused: Vec<_> = keys.chain(holdpoint::plan::expect::WORDS.iter().copied()).filter(|key| !used(key)).collect();
+    assert!(unused.is_empty(), "no case uses {unused:?}");
+    let words = ["exists", "absent", "empty", "all", "none", "any", "between", "within", "±", "xx", "that:", "not:"];
+    let unused: Vec<_> = words.into_iter().filter(|word| !texts.contains(word)).collect();
+    assert!(unused.is_empty(), "no case uses {unused:?}");
+}
+
+#[test]
+fn every_measure_stands_in_a_case() {
+    let texts = cases();
+    let mut unused = Vec::new();
+    for kind in holdpoint::probe::KINDS {
+        // The server of the cases speaks no TLS, and a person's answer comes after the run.
+        let measures = kind.measures.iter().filter(|m| !m.name.contains("tls.") && !m.name.ends_with(".tls"));
+        let last = |name: &'static str| name.rsplit('.').next().unwrap_or(name);
+        let used = |name: &str| texts.contains(&format!("{name}:"));
+        let missing = measures.filter(|m| kind.name != "manual" && !used(m.name) && !used(last(m.name)));
+        unused.extend(missing.map(|m| format!("{}: {}", kind.name, m.name)));
+    }
+    assert!(unused.is_empty(), "no case uses {unused:?}");
 }
 
 #[test]

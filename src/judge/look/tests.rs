@@ -85,9 +85,10 @@ fn no_data_follows_the_steps_choice_and_missing_is_a_failure() {
     ];
     for (on_no_data, outcome) in table {
         let terms = Terms { expect: Some(&expect), on_no_data, ..Terms::default() };
-        for entries in [vec![], vec![("status", Value::NoData("the metric never existed".into()))]] {
-            assert_eq!(look(&observed(entries), &terms).outcome, outcome, "{on_no_data:?}");
-        }
+        let no_data = look(&observed(vec![("status", Value::NoData("the metric never existed".into()))]), &terms);
+        assert_eq!(no_data.outcome, outcome, "{on_no_data:?}");
+        let untaken = look(&observed(vec![]), &terms);
+        assert_eq!((untaken.outcome, untaken.findings[0].observed.as_str()), (Outcome::Inconclusive, "not measured"));
         let empty = look(&observed(vec![("status", Value::Series(Vec::new()))]), &terms);
         assert_eq!(empty.outcome, outcome, "{on_no_data:?}");
         let missing = look(&observed(vec![("status", Value::Missing("no field".into()))]), &terms);
@@ -95,6 +96,21 @@ fn no_data_follows_the_steps_choice_and_missing_is_a_failure() {
     }
     let got = verdict(&expect, vec![("status", Value::NoData("it stopped at 14:02".into()))]);
     assert_eq!(got.summary, "status: no data: it stopped at 14:02");
+}
+
+#[test]
+fn nothing_is_absent_from_what_could_not_be_looked_into() {
+    for on_no_data in [OnNoData::Inconclusive, OnNoData::Fail] {
+        for (kind, passes) in [(Kind::Quantity, true), (Kind::Json, false), (Kind::Text, false), (Kind::Number, false)]
+        {
+            for matcher in [Matcher::Absent, Matcher::Not(Box::new(Matcher::Exists))] {
+                let expect = of("x", kind, matcher);
+                let terms = Terms { expect: Some(&expect), on_no_data, ..Terms::default() };
+                let got = look(&observed(vec![("x", Value::NoData("it is not JSON".into()))]), &terms);
+                assert_eq!(got.outcome == Outcome::Pass, passes, "{kind:?}: {got:?}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -117,9 +133,10 @@ fn absence_passes_only_when_it_is_asked_for() {
     for (expect, outcome) in table {
         assert_eq!(verdict(&expect, missing()).outcome, outcome, "{expect:?}");
     }
-    let no_series = vec![("body", Value::NoData("no series".into()))];
-    assert_eq!(verdict(&body(Matcher::Absent), no_series.clone()).outcome, Outcome::Pass);
-    assert_eq!(verdict(&body(Matcher::Exists), no_series).outcome, Outcome::Inconclusive);
+    let no_series = || vec![("value", Value::NoData("no series".into()))];
+    let value = |matcher| of("value", Kind::Quantity, matcher);
+    assert_eq!(verdict(&value(Matcher::Absent), no_series()).outcome, Outcome::Pass);
+    assert_eq!(verdict(&value(Matcher::Exists), no_series()).outcome, Outcome::Inconclusive);
     assert_eq!(verdict(&body(Matcher::Absent), vec![]).outcome, Outcome::Inconclusive);
 }
 

@@ -10,13 +10,15 @@ use crate::model::{Finding, Outcome, Verdict};
 /// A look that fails opens a breach, and a look that holds closes it. A breach is as long as is known from the looks
 /// that failed, the first to the last. Without `tolerate` and `failures` the first failing look is the end; with
 /// either, it is the end as soon as that one is exceeded. A look that could not look, or could not tell, neither opens
-/// nor closes a breach; it is a gap. Too many gaps are inconclusive, and so is a window that was cut short.
+/// nor closes a breach; it is a gap. With `min_samples` that many looks that held are enough, whatever the gaps. Without
+/// it, one gap is a warning, as nobody knows what was in it, and more gaps than looks that saw something are
+/// inconclusive. So is a window that was cut short.
 #[derive(Clone, Debug)]
 pub struct Consistently {
     length: Duration,
     tolerate: Option<Duration>,
     failures: Option<u32>,
-    min_samples: u32,
+    min_samples: Option<u32>,
     good: u32,
     warned: u32,
     failed: u32,
@@ -51,8 +53,8 @@ impl Consistently {
         Self {
             length,
             tolerate: tolerate.filter(|tolerate| !tolerate.is_zero()),
-            failures,
-            min_samples: min_samples.unwrap_or(1).max(1),
+            failures: failures.filter(|failures| *failures > 0 || tolerate.is_some_and(|t| !t.is_zero())),
+            min_samples,
             good: 0,
             warned: 0,
             failed: 0,
@@ -173,12 +175,22 @@ impl Consistently {
         if self.good == 0 && self.failed == 0 && self.all_errors() {
             return (Outcome::Error, format!("could not look once in {length} ({count}){because}"));
         }
-        if self.good < self.min_samples {
-            let enough = self.min_samples;
+        let enough = self.min_samples.unwrap_or(1).max(1);
+        if self.good < enough {
             return (Outcome::Inconclusive, format!("only {} of {count} held, {enough} needed{because}", self.good));
         }
-        if self.blank * 2 > self.count() {
-            return (Outcome::Inconclusive, format!("{} of {count} saw nothing, more than half{because}", self.blank));
+        // A look that took as long as the window has not seen that it went on holding.
+        if self.count() < 2 && !self.length.is_zero() {
+            return (
+                Outcome::Inconclusive,
+                format!("only {count} in {length}: whether it went on holding is not known"),
+            );
+        }
+        if self.min_samples.is_none() && self.blank > self.count() / 2 {
+            return (
+                Outcome::Inconclusive,
+                format!("{} of {count} could not look or could not tell, more than half{because}", self.blank),
+            );
         }
         self.held(&length, &count)
     }
@@ -189,17 +201,22 @@ impl Consistently {
             summary.push_str(&format!(", worst {}", worst.observed));
         }
         if self.failed > 0 {
-            let longest = time(self.longest);
-            summary.push_str(&format!("; {} failed, tolerated (longest breach {longest})", looks(self.failed)));
+            summary.push_str(&format!("; {} failed, tolerated", looks(self.failed)));
+            if !self.longest.is_zero() {
+                summary.push_str(&format!(" (longest breach {})", time(self.longest)));
+            }
         }
+        let gap = self.blank > 0 && self.min_samples.is_none();
         if self.blank > 0 {
-            summary.push_str(&format!("; {} saw nothing", looks(self.blank)));
+            let because = self.last_blank.as_ref().map(|v| format!(" (last: {})", words(v))).unwrap_or_default();
+            summary.push_str(&format!("; {} could not look or could not tell{because}", looks(self.blank)));
         }
         if self.breach.is_some() {
             return (Outcome::Warn, format!("{summary}; it was failing at the end"));
         }
         match &self.last_warn {
             Some(warn) => (Outcome::Warn, format!("{summary}; {} warned: {}", looks(self.warned), words(warn))),
+            None if gap => (Outcome::Warn, summary),
             None => (Outcome::Pass, summary),
         }
     }
@@ -254,7 +271,9 @@ mod tests {
             (Some(10), Some(2), &[Fail, Fail, Fail, Pass], 2, Fail),
             (Some(60), Some(1), &[Fail, Fail, Pass], 1, Fail),
             (None, None, &[Pass, Warn, Pass], 2, Warn),
-            (None, None, &[Pass, Error, Pass], 2, Pass),
+            (None, None, &[Pass, Error, Pass], 2, Warn),
+            (None, None, &[Pass, Inconclusive, Pass], 2, Warn),
+            (None, None, &[Pass, Error], 1, Warn),
             (None, None, &[Pass, Error, Error], 2, Inconclusive),
             (None, None, &[Error, Error], 1, Error),
             (None, None, &[Inconclusive, Inconclusive], 1, Inconclusive),
@@ -310,6 +329,33 @@ mod tests {
         assert_eq!(window.at_end(s(60)).outcome, Outcome::Inconclusive, "two samples are needed");
     }
 
+    #[test]
+    fn one_look_has_not_seen_that_it_went_on() {
+        let mut window = Consistently::new(s(60), None, None, None);
+        assert_eq!(window.look(s(0), &Verdict::of(Outcome::Pass, "")), Next::Continue);
+        let end = window.at_end(s(70));
+        assert_eq!(end.outcome, Outcome::Inconclusive);
+        assert_eq!(end.summary, "only 1 look in 1m: whether it went on holding is not known");
+    }
+
+    #[test]
+    fn gaps_are_forgiven_only_where_the_step_says_how_many_looks_are_enough() {
+        let judged = |least: Option<u32>| {
+            let mut window = Consistently::new(s(40), None, None, least);
+            let outcomes = [Outcome::Pass, Outcome::Error, Outcome::Error, Outcome::Error, Outcome::Pass];
+            let next = outcomes.iter().zip(0..).map(|(o, n)| window.look(s(10 * n), &Verdict::of(*o, "away"))).last();
+            let Some(Next::Done(verdict)) = next else { panic!("the last look is at the end") };
+            verdict
+        };
+        assert_eq!(judged(Some(2)).outcome, Outcome::Pass);
+        assert_eq!(judged(Some(3)).outcome, Outcome::Inconclusive);
+        let without = judged(None);
+        assert_eq!(without.outcome, Outcome::Inconclusive);
+        assert!(without.summary.starts_with("3 of 5 looks could not look"), "{}", without.summary);
+        let (_, one) = feed(None, None, &[Outcome::Pass, Outcome::Error, Outcome::Pass]);
+        assert_eq!(one.summary, "held for 20s over 3 looks; 1 look could not look or could not tell (last: because)");
+    }
+
     proptest! {
         #[test]
         fn it_passes_only_when_nothing_failed_or_all_was_forgiven(
@@ -323,7 +369,8 @@ mod tests {
             prop_assert_eq!(verdict.outcome == Fail, failed > failures.unwrap_or(0));
             let good = outcomes.iter().filter(|o| o.satisfies()).count();
             if verdict.outcome.satisfies() {
-                prop_assert!(good > 0 && !(outcomes.contains(&Warn) && verdict.outcome == Pass));
+                let gap = outcomes.contains(&Error);
+                prop_assert!(good > 0 && !((gap || outcomes.contains(&Warn)) && verdict.outcome == Pass));
             }
         }
     }

@@ -256,7 +256,20 @@ fn quantity(part: Part<'_>, kind: Kind) -> Result<Quantity, Refusal> {
     if quantity.fits(kind) {
         return Ok(quantity);
     }
-    let message = format!("{:?} cannot be compared with a {}", part.text, kind.word());
+    let message = match kind {
+        Kind::Bool => format!("this is true or false; {:?} is neither", part.text),
+        Kind::Text => format!("{:?} cannot be compared with text", part.text),
+        Kind::Number
+        | Kind::Ratio
+        | Kind::Duration
+        | Kind::Size
+        | Kind::Rate
+        | Kind::Quantity
+        | Kind::Json
+        | Kind::Set => {
+            format!("{:?} cannot be compared with a {}", part.text, kind.word())
+        }
+    };
     let refusal = Refusal::new("expect-kind", part, message);
     Err(match kind {
         Kind::Duration if quantity.unit == Unit::One => {
@@ -268,7 +281,8 @@ fn quantity(part: Part<'_>, kind: Kind) -> Result<Quantity, Refusal> {
         Kind::Ratio => refusal.help("a ratio is compared with one such as 5% or 0.05"),
         Kind::Number => refusal.help("this is a bare number, without a unit"),
         Kind::Rate => refusal.help("a rate is compared with one such as 5/s or 1MiB/h"),
-        Kind::Text | Kind::Bool | Kind::Set | Kind::Json | Kind::Quantity => refusal,
+        Kind::Bool => refusal.help("write true or false"),
+        Kind::Text | Kind::Set | Kind::Json | Kind::Quantity => refusal,
     })
 }
 

@@ -1,6 +1,5 @@
 //! What stands under one measure → a [`Matcher`].
 
-use regex::Regex;
 use semver::VersionReq;
 
 use super::comparator;
@@ -12,7 +11,7 @@ use crate::template::Place;
 use crate::yaml::{Data, Node};
 
 /// The words that a map under a measure may have.
-pub(crate) const WORDS: &[&str] =
+pub const WORDS: &[&str] =
     &["contains", "starts_with", "ends_with", "matches", "equals", "one_of", "not", "length", "semver", "any", "all"];
 
 /// Reads the matcher of a measure of this kind.
@@ -189,13 +188,7 @@ fn contained(reading: &mut Reading<'_>, kind: Kind, node: &Node) -> Option<Match
 
 fn pattern(reading: &mut Reading<'_>, node: &Node) -> Option<Matcher> {
     let text = text(reading, node, Place::Regex)?;
-    match Regex::new(&text) {
-        Ok(_) => Some(Matcher::Matches(text)),
-        Err(error) => {
-            reading.bad_regex(node, &text, &error);
-            None
-        }
-    }
+    reading.check_regex(node, &text).then_some(Matcher::Matches(text))
 }
 
 fn requirement(reading: &mut Reading<'_>, node: &Node) -> Option<Matcher> {

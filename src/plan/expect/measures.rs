@@ -1,12 +1,11 @@
 //! Measures and combinations: which measure is meant, with which key, and how the parts are joined.
 
-use regex::Regex;
 use serde_json_path::JsonPath;
 
 use super::literal::text;
 use super::matcher::{self, WORDS};
 use super::that;
-use crate::checklist::reading::Reading;
+use crate::checklist::reading::{Reading, is_deep_path};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::model::{Expectation, Kind, Literal, Matcher, MeasureName};
 use crate::probe::{Keys, MeasureSpec, ProbeKind};
@@ -287,13 +286,7 @@ fn key_of(reading: &mut Reading<'_>, spec: &MeasureSpec, key: &Node) -> Option<S
     };
     match spec.keys {
         Some(Keys::JsonPath) => json_path(reading, spec, key, name, templated),
-        Some(Keys::Regex) => match Regex::new(&name) {
-            Ok(_) => Some(name),
-            Err(error) => {
-                reading.bad_regex(key, &name, &error);
-                None
-            }
-        },
+        Some(Keys::Regex) => reading.check_regex(key, &name).then_some(name),
         Some(Keys::Name) | None => Some(name),
     }
 }
@@ -305,6 +298,10 @@ fn json_path(
     path: String,
     templated: bool,
 ) -> Option<String> {
+    if is_deep_path(&path) {
+        reading.say(Diagnostic::error("bad-jsonpath", key.span, "the path is nested too deeply"));
+        return None;
+    }
     let Err(error) = JsonPath::parse(&path) else { return Some(path) };
     if !path.starts_with('$') {
         let diagnostic = match WORDS.contains(&path.as_str()) {

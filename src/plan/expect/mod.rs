@@ -17,6 +17,8 @@ mod measures;
 #[cfg(test)]
 mod tests;
 
+pub use matcher::WORDS;
+
 use serde_json::{Value, json};
 
 use crate::checklist::reading::Reading;

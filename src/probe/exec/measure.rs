@@ -1,11 +1,11 @@
 //! What a command that has ended says: measures, remarks and evidence.
 
 use regex::RegexSet;
-use serde_json_path::JsonPath;
 
 use crate::model::observation::{Evidence, left_out_mark};
 use crate::model::{Found, Measures, Note, Observation, Value};
 use crate::probe::Wants;
+use crate::probe::json::{self, Paths};
 use crate::sys::process::{Capture, End, Ended, signal_name};
 
 /// How many bytes of an output are kept as evidence, half of them from its end.
@@ -20,28 +20,20 @@ pub(super) struct Measuring {
     stderr: bool,
     lines: bool,
     signal: bool,
-    json: Option<Json>,
+    json: Paths,
     ignore: Option<RegexSet>,
     shell: bool,
-}
-
-struct Json {
-    whole: bool,
-    paths: Vec<(String, JsonPath)>,
 }
 
 impl Measuring {
     /// Prepares to measure what the step uses.
     pub(super) fn new(wants: &Wants, ignore: Option<RegexSet>, shell: bool) -> Self {
-        // A path that is not valid is said where the expectation is read.
-        let paths =
-            || wants.keys("json").into_iter().filter_map(|key| Some((key.to_owned(), JsonPath::parse(key).ok()?)));
         Self {
             stdout: wants.any("stdout"),
             stderr: wants.any("stderr"),
             lines: wants.any("lines"),
             signal: wants.any("signal"),
-            json: wants.any("json").then(|| Json { whole: wants.whole("json"), paths: paths().collect() }),
+            json: Paths::of(wants),
             ignore,
             shell,
         }
@@ -73,13 +65,13 @@ impl Measuring {
         };
         measures.plain("exit_code", exit_code);
         if self.stdout {
-            measures.plain("stdout", Value::Text(self.text(&ended.stdout)));
+            measures.plain("stdout", self.text(&ended.stdout));
         }
         if self.stderr {
-            measures.plain("stderr", Value::Text(self.text(&ended.stderr)));
+            measures.plain("stderr", self.text(&ended.stderr));
         }
-        if let Some(json) = &self.json {
-            json.measure(&ended.stdout, measures);
+        if !self.json.is_empty() {
+            self.json.measure("stdout", document(&ended.stdout), measures);
         }
         if self.lines {
             measures.plain("lines", self.count_lines(&ended.stdout));
@@ -103,8 +95,12 @@ impl Measuring {
         }
     }
 
-    /// Returns an output as text, without the lines to ignore and its last newline.
-    fn text(&self, output: &Capture) -> String {
+    /// Returns an output as text, without the lines to ignore and its last newline. What was not kept whole is no
+    /// data: nobody knows what stands in the middle.
+    fn text(&self, output: &Capture) -> Value {
+        if output.left_out() > 0 {
+            return Value::NoData(not_kept(output));
+        }
         let (mut text, _) = joined(output);
         if self.ignore.is_some() {
             text = text.split_inclusive('\n').filter(|line| !self.ignored(line)).collect();
@@ -115,7 +111,7 @@ impl Measuring {
                 text.pop();
             }
         }
-        text
+        Value::Text(text)
     }
 
     fn ignored(&self, line: &str) -> bool {
@@ -140,15 +136,6 @@ impl Measuring {
     }
 
     fn add_notes(&self, ended: &Ended, notes: &mut Vec<Note>) {
-        for (name, output, wanted) in [("stdout", &ended.stdout, self.stdout), ("stderr", &ended.stderr, self.stderr)] {
-            let (_, left_out) = joined_size(output);
-            if wanted && left_out > 0 {
-                let all = output.total();
-                notes.push(Note::warning(format!(
-                    "{name} has {all} bytes, of which {left_out} in the middle were left out and not judged"
-                )));
-            }
-        }
         if ended.held_open {
             let text = "a process that left the command's process group holds its output open; it was not waited for";
             notes.push(Note::warning(text));
@@ -163,56 +150,27 @@ impl Measuring {
 
     /// Keeps excerpts of what the command printed, unless it stands among the measures or nobody will ask for it.
     pub(super) fn add_evidence(&self, ended: &Ended, failed: bool, observation: &mut Observation) {
-        if !failed {
-            return;
-        }
         let measured = matches!(observation.found, Found::Measures(_));
         for (name, output, wanted) in [("stderr", &ended.stderr, self.stderr), ("stdout", &ended.stdout, self.stdout)] {
-            if output.total() > 0 && !(wanted && measured) {
+            let shown = wanted && measured && output.left_out() == 0;
+            let asked_for = failed || wanted && output.left_out() > 0;
+            if output.total() > 0 && asked_for && !shown {
                 observation.evidence.push(excerpt(name, output));
             }
         }
     }
 }
 
-impl Json {
-    fn measure(&self, output: &Capture, measures: &mut Measures) {
-        let parsed = match output.whole() {
-            None => Err(Value::NoData(format!("stdout has {} bytes, too many to read as JSON", output.total()))),
-            Some(bytes) if bytes.trim_ascii().is_empty() => Err(Value::Missing("stdout is empty, not JSON".to_owned())),
-            Some(bytes) => {
-                serde_json::from_slice(&bytes).map_err(|error| Value::Missing(format!("stdout is not JSON: {error}")))
-            }
-        };
-        match parsed {
-            Ok(json) => {
-                for (key, path) in &self.paths {
-                    measures.keyed("json", key.as_str(), at(&json, key, path));
-                }
-                if self.whole {
-                    measures.plain("json", Value::Json(json));
-                }
-            }
-            Err(why) => {
-                for (key, _) in &self.paths {
-                    measures.keyed("json", key.as_str(), why.clone());
-                }
-                if self.whole {
-                    measures.plain("json", why);
-                }
-            }
-        }
+/// Reads the standard output as JSON.
+fn document(output: &Capture) -> Result<serde_json::Value, Value> {
+    match output.whole() {
+        Some(bytes) => json::parse(&bytes, "stdout", None),
+        None => Err(Value::NoData(not_kept(output))),
     }
 }
 
-/// Finds what a path points at: one value as it is, several as a list, none as missing.
-fn at(json: &serde_json::Value, key: &str, path: &JsonPath) -> Value {
-    let mut found = path.query(json).all();
-    match found.len() {
-        0 => Value::Missing(format!("nothing at {key}")),
-        1 => Value::Json(found.remove(0).clone()),
-        _ => Value::Json(found.into_iter().cloned().collect()),
-    }
+fn not_kept(output: &Capture) -> String {
+    format!("{} bytes in the middle of {} were not kept", output.left_out(), output.total())
 }
 
 /// Cuts head and tail at the ends of lines where these are near, and counts what is left out between.

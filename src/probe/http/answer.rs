@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::fill::shown;
-use super::json::Paths;
 use crate::model::{Evidence, Found, Measures, Note, Observation, Value, quantity};
 use crate::probe::Wants;
+use crate::probe::json::{self, Paths};
 use crate::sys::http::{BodyEnd, Request, Response};
 
 /// How many bytes of a body are kept as evidence.
@@ -101,16 +101,9 @@ fn body(measures: &mut Measures, response: &Response, missing: Option<Value>, ta
     if taking.json.is_empty() {
         return;
     }
-    let found = match &missing {
-        Some(value) => taking.json.each(value),
-        None => taking.json.measure(&response.body, response.header("content-type").unwrap_or_default()),
-    };
-    for (key, value) in found {
-        match key {
-            Some(key) => measures.keyed("json", key, value),
-            None => measures.plain("json", value),
-        }
-    }
+    let kind = response.header("content-type").filter(|kind| !kind.is_empty()).unwrap_or("no content type");
+    let document = missing.map_or_else(|| json::parse(&response.body, "the body", Some(kind)), Err);
+    taking.json.measure("the body", document, measures);
 }
 
 fn headers(measures: &mut Measures, response: &Response, taking: &Taking) {

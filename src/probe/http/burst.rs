@@ -138,6 +138,9 @@ impl Tally {
                 ),
             };
         }
+        let rate = self.latencies.len() as f64 / took.as_secs_f64().max(1e-9);
+        // Who never got an answer waited longer than everybody else.
+        self.latencies.extend(std::iter::repeat_n(f64::INFINITY, self.unanswered));
         self.latencies.sort_by(f64::total_cmp);
         let mut measures = Measures::new();
         measures.plain("status", Value::Series(self.series()));
@@ -149,7 +152,7 @@ impl Tally {
         {
             measures.plain(name, Value::Number(rank(&self.latencies, share)));
         }
-        measures.plain("rate", Value::Number(self.latencies.len() as f64 / took.as_secs_f64().max(1e-9)));
+        measures.plain("rate", Value::Number(rate));
         Found::Measures(measures)
     }
 
@@ -200,6 +203,35 @@ mod tests {
         let values: Vec<f64> = (1..=100).map(f64::from).collect();
         assert_eq!([0.5, 0.95, 0.99, 1.0].map(|share| rank(&values, share)), [50.0, 95.0, 99.0, 100.0]);
         assert_eq!(rank(&[7.0], 0.5), 7.0);
+    }
+
+    #[test]
+    fn requests_without_an_answer_are_the_slowest_and_do_not_count_for_the_rate() {
+        let mut tally = Tally::default();
+        let fault = || HttpError { kind: Fault::Protocol, message: "the connection broke off".into() };
+        for n in 0..10 {
+            tally.add(if n < 8 { Ok((200, Duration::from_millis(10))) } else { Err(fault()) });
+        }
+        let request = Request {
+            method: "GET".into(),
+            url: "http://a.test/".into(),
+            headers: Vec::new(),
+            body: bytes::Bytes::new(),
+            timeout: Duration::from_secs(1),
+            max_body: 1,
+            max_redirects: 0,
+            connection: crate::sys::http::Connection::default(),
+            timed: false,
+        };
+        let (burst, second) = (Burst { times: 10, parallel: 1 }, Duration::from_secs(1));
+        let found = tally.found(burst, &request, second, second, &Taking::of(&Wants::default()));
+        let Found::Measures(measures) = found else { panic!("measured") };
+        let get = |name: &str| measures.get(&crate::model::MeasureName::parse(name)).cloned();
+        assert_eq!(get("latency.p50"), Some(Value::Number(0.01)));
+        for name in ["latency", "latency.p95", "latency.max"] {
+            assert_eq!(get(name), Some(Value::Number(f64::INFINITY)), "{name}");
+        }
+        assert_eq!(get("rate"), Some(Value::Number(8.0)));
     }
 
     #[test]

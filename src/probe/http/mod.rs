@@ -1,12 +1,11 @@
 //! `http`: one request, or a burst of them, and what the answer holds.
 //!
-//! [`spec`] reads what was written, [`fill`] makes a request of it, [`answer`] and [`json`] measure one answer,
+//! [`spec`] reads what was written, [`fill`] makes a request of it, [`answer`] measures one answer,
 //! [`burst`] measures many.
 
 mod answer;
 mod burst;
 mod fill;
-mod json;
 mod payload;
 mod spec;
 
@@ -65,13 +64,13 @@ because servers close idle connections at any moment; the report says that too.
 
 **Redirects** are followed, at most `redirects` of them (10; 0 takes the first answer as it is). None is followed from \
 https to http. When one leads to another scheme, host or port, the only headers that go along are `Accept…`, \
-`User-Agent` and `Content-Type`. The report says which redirects were followed; `url` and `redirects` can be expected.
+`User-Agent` and `Content-Type`, and a request with a body does not go along at all: that is a *failure*. The report says which redirects were followed; `url` and `redirects` can be expected.
 
 **Bodies** are decoded (gzip) and read up to `max_body` decoded bytes (10MiB). What is larger is not read on: `body`, \
 `json`, `size` and `latency` are then *no data*.
 
 **JSONPath** (RFC 9535): a path that finds one value gives that value, one that finds several gives a list, one that \
-finds none is *missing*.
+finds none is *missing*. A body that is no JSON is *no data*: no field is absent from it.
 
 **Values in `json:`** keep their type: a text that is nothing but `{{ inputs.count }}` becomes a number when the input \
 is one. A block of JSON text may be given instead of a map.
@@ -80,7 +79,8 @@ is one. A block of JSON text may be given instead of a map.
 redirects that of the last one, and not through a proxy.
 
 **Bursts** (`times`) send the same request again and again, `parallel` of them at a time, within `timeout` for all. \
-`status` must then hold for every answer, `latency` is the slowest. `statuses` counts, by status (`200`), by class \
+`status` must then hold for every answer, `latency` is the slowest. A request without an answer counts as infinitely \
+slow. `statuses` counts, by status (`200`), by class \
 (`5xx`) or `none` for requests without an answer. `error_rate` is the share of requests without an answer or with a \
 5xx. `rate` is answers per second. Bodies, headers, phases and certificates of a burst are not kept.
 ";
@@ -167,10 +167,10 @@ const MEASURES: &[MeasureSpec] = &[
     measure("tls.subject", Kind::Text, "Whom the server's certificate names."),
     keyed("statuses", Kind::Number, Keys::Name, "Bursts: how many answers, by `200`, `5xx` or `none`."),
     measure("error_rate", Kind::Ratio, "Bursts: the share of requests without an answer or with a 5xx."),
-    measure("latency.p50", Kind::Duration, "Bursts: half of the answers were at least as quick."),
-    measure("latency.p95", Kind::Duration, "Bursts: 95% of the answers were at least as quick."),
-    measure("latency.p99", Kind::Duration, "Bursts: 99% of the answers were at least as quick."),
-    measure("latency.max", Kind::Duration, "Bursts: the slowest answer."),
+    measure("latency.p50", Kind::Duration, "Bursts: half of the requests were answered at least as quickly."),
+    measure("latency.p95", Kind::Duration, "Bursts: 95% of the requests were answered at least as quickly."),
+    measure("latency.p99", Kind::Duration, "Bursts: 99% of the requests were answered at least as quickly."),
+    measure("latency.max", Kind::Duration, "Bursts: the slowest answer; infinite when a request was not answered."),
     measure("rate", Kind::Rate, "Bursts: answers per second."),
 ];
 

@@ -145,6 +145,10 @@ fn request_line(reading: &mut Reading<'_>, node: &Node) -> Option<(Option<String
 fn check_url(reading: &Reading<'_>, url: &Template) -> Result<(), (String, Option<String>)> {
     if let Ok(text) = url.render(reading.inputs) {
         let literal = url.is_literal();
+        if url.source().trim_start().starts_with("{{") && (text.is_empty() || text.starts_with('/')) {
+            // An input that is empty by default: `when` asks about it.
+            return Ok(());
+        }
         let begin = |scheme: &str| literal.then(|| format!("write {scheme}{text}"));
         return match Url::parse(&text) {
             Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => Ok(()),

@@ -12,13 +12,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::feed::{self, Feed};
 use super::files::{self, LogFile};
 use super::reader;
-use super::scan::{ScanError, Scanner, Stop, Tally};
+use super::scan::{Kept, ScanError, Scanner, Stop, Tally};
 use super::select::{Rules, Selection};
 use super::spec::{Since, Source, Spec};
 use super::tail;
 use crate::model::quantity;
 use crate::model::{Evidence, Found, Measures, Note, Observation, Value};
 use crate::probe::{Look, Probe};
+use crate::sys::process;
 use crate::template::{Scope, Template, TemplateError};
 
 /// Looks at a log.
@@ -35,12 +36,14 @@ struct Scanned {
     tally: Tally,
     selection: Option<Selection>,
     notes: Vec<Note>,
+    /// Why what was counted says nothing of the log: lines that should have been looked at were not.
+    partial: Option<String>,
     fault: Option<String>,
 }
 
 impl Scanned {
     fn failed(selection: Option<Selection>, fault: String) -> Self {
-        Self { tally: Tally::default(), selection, notes: Vec::new(), fault: Some(fault) }
+        Self { tally: Tally::default(), selection, notes: Vec::new(), partial: None, fault: Some(fault) }
     }
 }
 
@@ -61,12 +64,20 @@ impl Probe for LogProbe {
             Source::Paths(paths) => format!("look through {}", list(paths)),
             Source::Shell(line) => format!("look through the output of {}", line.source()),
             Source::Command(argv) => format!("look through the output of {}", list(argv)),
+            Source::Url(url) if url.is_literal() => format!("look through GET {}", feed::shown(url.source().trim())),
             Source::Url(url) => format!("look through GET {}", url.source()),
         }
     }
 
     fn runs_commands(&self) -> bool {
         matches!(self.0.source, Source::Shell(_) | Source::Command(_))
+    }
+
+    fn grace(&self) -> Duration {
+        match self.runs_commands() {
+            true => process::GRACE + Duration::from_secs(2),
+            false => Duration::ZERO,
+        }
     }
 
     async fn observe(&self, look: &Look<'_>) -> Observation {
@@ -118,21 +129,22 @@ impl LogProbe {
             let mut scanner = Scanner::new(&search, selection);
             let mut notes = Vec::new();
             let limited = Box::new(pieces.take(spec.max_bytes.unwrap_or(u64::MAX)));
-            let result = scan_stream(&spec, &mut scanner, limited, false, &stop, &mut notes);
-            let fault = result.err().map(|e| e.to_string());
+            let result = scan_stream(&spec, &mut scanner, limited, false, &stop);
+            let (partial, fault) = match result {
+                Ok(partial) => (partial, None),
+                Err(error) => (None, Some(error.to_string())),
+            };
             let (tally, selection) = scanner.finish();
             if let Some(limit) = spec.max_bytes.filter(|limit| tally.bytes >= *limit) {
                 notes.push(Note::warning(format!("only the first {limit} bytes were read")));
             }
-            Scanned { tally, selection, notes, fault }
+            Scanned { tally, selection, notes, partial, fault }
         });
-        // When the time is up, dropping the pump ends the feed and with it the scan.
-        let pumped = tokio::time::timeout(time, feed.pump(look.world, time, sender)).await;
+        // When the time is up the pump ends, and with it the feed and the scan.
+        let pumped = feed.pump(look.world, time, sender).await;
         let mut scanned = scan.await?;
-        match pumped {
-            Ok(Ok(())) => {}
-            Ok(Err(cause)) => scanned.fault = Some(cause),
-            Err(_) => scanned.fault = Some("it did not end in time".into()),
+        if let Err(cause) = pumped {
+            scanned.fault = Some(cause);
         }
         Ok(scanned)
     }
@@ -156,21 +168,26 @@ fn scan_paths(spec: &Spec, paths: &[String], selection: Option<Selection>, stop:
         Err(error) => return Scanned::failed(selection, error.to_string()),
     };
     let mut scanner = Scanner::new(&search, selection);
-    let mut notes = Vec::new();
+    let (mut notes, mut partial) = (Vec::new(), None);
     let result = paths.iter().try_for_each(|path| {
-        files::list(path, flag)?.iter().try_for_each(|file| scan_file(spec, &mut scanner, file, stop, &mut notes))
+        files::list(path, flag)?.iter().try_for_each(|file| {
+            let why = scan_file(spec, &mut scanner, file, stop, &mut notes)?;
+            partial = partial.take().or(why.map(|why| format!("{}: {why}", file.display())));
+            Ok(())
+        })
     });
     let (tally, selection) = scanner.finish();
-    Scanned { tally, selection, notes, fault: result.err() }
+    Scanned { tally, selection, notes, partial, fault: result.err() }
 }
 
+/// Looks through a file. Returns why what was found says nothing, if so.
 fn scan_file(
     spec: &Spec,
     scanner: &mut Scanner<'_>,
     path: &Path,
     stop: &Stop,
     notes: &mut Vec<Note>,
-) -> Result<(), String> {
+) -> Result<Option<String>, String> {
     let fault = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
     let mut file = LogFile::open(path, spec.max_bytes)?;
     let skipped = spec.tail.is_some() && file.skip_to_last(tail::LIMIT as u64).map_err(|e| fault(&e))?;
@@ -179,30 +196,36 @@ fn scan_file(
         notes.push(Note::warning(text));
     }
     let raw = file.reader(spec.max_bytes).map_err(|e| fault(&e))?;
-    let scanned = scan_stream(spec, scanner, raw, skipped, stop, notes);
+    let scanned = scan_stream(spec, scanner, raw, skipped, stop);
     // What happened to the file explains a fault better than the fault itself.
     let happened = file.afterwards()?;
-    scanned.map_err(|e| fault(&e))?;
+    let partial = scanned.map_err(|e| fault(&e))?;
     notes.extend(happened.map(Note::warning));
-    Ok(())
+    Ok(partial)
 }
 
+/// Looks through a stream. Returns why what was found says nothing, if so.
 fn scan_stream(
     spec: &Spec,
     scanner: &mut Scanner<'_>,
     raw: Box<dyn Read + Send>,
     skipped: bool,
     stop: &Stop,
-    notes: &mut Vec<Note>,
-) -> Result<(), ScanError> {
+) -> Result<Option<String>, ScanError> {
     let mut reader = reader::open(raw)?;
-    let Some(count) = spec.tail else { return scanner.scan(&mut *reader, stop) };
-    let tail = tail::last_lines(&mut *reader, count, skipped, stop)?;
-    if tail.cut {
-        let text = format!("the last {count} lines have more than {} bytes; fewer were looked at", tail::LIMIT);
-        notes.push(Note::warning(text));
+    let before = scanner.undated();
+    let mut cut = None;
+    match spec.tail {
+        None => scanner.scan(&mut *reader, stop)?,
+        Some(count) => {
+            let tail = tail::last_lines(&mut *reader, count, skipped, stop)?;
+            cut = tail.cut.then(|| format!("the last {count} lines have more than {} bytes", tail::LIMIT));
+            scanner.scan(&mut tail.bytes.as_slice(), stop)?;
+        }
     }
-    scanner.scan(&mut tail.bytes.as_slice(), stop)
+    let undated = (spec.since.is_some() && scanner.undated() > before)
+        .then(|| "no line has a time that is recognised, so nobody knows which are younger".to_owned());
+    Ok(cut.or(undated))
 }
 
 impl Spec {
@@ -221,14 +244,14 @@ impl Spec {
     }
 
     fn observation(&self, request: String, scanned: Scanned, timeout: Duration) -> Observation {
-        let Scanned { tally, selection, mut notes, fault } = scanned;
+        let Scanned { tally, selection, mut notes, partial, fault } = scanned;
         let found = match fault {
             Some(cause) if cause.ends_with("the time was up") => {
                 let (bytes, time) = (quantity::bytes(tally.bytes as f64), quantity::seconds(timeout.as_secs_f64()));
                 Found::could_not_look(format!("{cause}: {bytes} were looked through in {time}"))
             }
             Some(cause) => Found::could_not_look(cause),
-            None => Found::Measures(self.measures(&tally, selection.as_ref())),
+            None => Found::Measures(self.measures(&tally, selection.as_ref(), partial)),
         };
         self.remarks(&tally, selection.as_ref(), &mut notes);
         let evidence = match tally.excerpt.is_empty() {
@@ -238,21 +261,20 @@ impl Spec {
         Observation { notes, evidence, ..Observation::new(request, found) }
     }
 
-    fn measures(&self, tally: &Tally, selection: Option<&Selection>) -> Measures {
+    fn measures(&self, tally: &Tally, selection: Option<&Selection>, partial: Option<String>) -> Measures {
         let mut measures = Measures::new();
-        let undated = selection.is_some_and(|s| s.rules.since.is_some() && s.lines > 0 && s.stamped == 0);
-        let dated = |value: Value| match undated {
-            true => Value::NoData("no line has a time that is recognised, so nobody knows which are younger".into()),
-            false => value,
-        };
+        let no_json = !self.fields.is_empty() && selection.is_some_and(|s| s.lines > 0 && s.json == 0);
+        let why =
+            partial.or(no_json.then(|| "no line is JSON, so none has the fields that `where` asks for".to_owned()));
+        let unless = |value: Value| why.clone().map_or(value, Value::NoData);
         for (key, hit) in self.keys.iter().zip(&tally.hits) {
-            measures.keyed("matches", key.as_str(), dated(Value::Number(hit.count as f64)));
-            measures.keyed("lines", key.as_str(), dated(Value::Set(hit.lines.clone())));
+            measures.keyed("matches", key.as_str(), unless(Value::Number(hit.count as f64)));
+            measures.keyed("lines", key.as_str(), unless(kept(&hit.lines, "lines match")));
             if self.sought.captures {
-                measures.keyed("captures", key.as_str(), dated(Value::Set(hit.captures.clone())));
+                measures.keyed("captures", key.as_str(), unless(kept(&hit.captures, "values were captured")));
             }
             if self.wants_rate {
-                measures.keyed("rate", key.as_str(), dated(rate(hit.count, selection)));
+                measures.keyed("rate", key.as_str(), unless(rate(hit.count, tally, selection)));
             }
         }
         if self.sought.count_lines {
@@ -290,9 +312,18 @@ impl Spec {
     }
 }
 
-fn rate(count: u64, selection: Option<&Selection>) -> Value {
+/// Gives what was kept, unless there was more of it.
+fn kept(kept: &Kept, what: &str) -> Value {
+    match kept.more {
+        true => Value::NoData(format!("more {what} than the first {} that are kept", kept.texts.len())),
+        false => Value::Set(kept.texts.clone()),
+    }
+}
+
+fn rate(count: u64, tally: &Tally, selection: Option<&Selection>) -> Value {
     let span = selection.and_then(|s| s.span).map(|(first, last)| (last - first).as_seconds_f64());
     match span {
+        Some(_) if tally.undated > 0 => Value::NoData("a file has no line with a time that is recognised".into()),
         None => Value::NoData("no line has a time that is recognised".into()),
         Some(span) if span <= 0.0 => Value::NoData("the lines span no time".into()),
         Some(span) => Value::Number(count as f64 / span),

@@ -26,8 +26,18 @@ pub const KIND: ProbeKind = ProbeKind {
     shape: spec::SHAPE,
     measures: &[
         keyed("matches", Kind::Number, Keys::Regex, "How many lines match the pattern."),
-        keyed("lines", Kind::Set, Keys::Regex, "The first 20 lines that match the pattern, 400 bytes of each."),
-        keyed("captures", Kind::Set, Keys::Regex, "The first 20 different values of the pattern's first group."),
+        keyed(
+            "lines",
+            Kind::Set,
+            Keys::Regex,
+            "The lines that match the pattern; no data beyond 1000 of them, or 1MiB.",
+        ),
+        keyed(
+            "captures",
+            Kind::Set,
+            Keys::Regex,
+            "The different values of the pattern's first group; no data beyond 1000 of them, or 1MiB.",
+        ),
         measure("scanned_lines", Kind::Number, "How many lines the log has, before any selection."),
         measure("scanned_bytes", Kind::Size, "How many bytes were looked through, unpacked."),
         measure("valid_json", Kind::Ratio, "The share of the lines that are JSON objects; empty lines do not count."),

@@ -107,7 +107,9 @@ impl Patterns {
 }
 
 fn build(hir: &Hir) -> Result<Regex, BuildError> {
-    let config = Config::new().utf8_empty(false).nfa_size_limit(Some(10 << 20)).hybrid_cache_capacity(4 << 20);
+    // Without the full automaton, which takes longer to build than most logs to read; the lazy one is as quick.
+    let config =
+        Config::new().utf8_empty(false).nfa_size_limit(Some(10 << 20)).hybrid_cache_capacity(4 << 20).dfa(false);
     Regex::builder().configure(config).build_from_hir(hir)
 }
 

@@ -24,8 +24,12 @@ pub const LINE_LIMIT: usize = 4 << 20;
 pub const OVERLAP: usize = 64 << 10;
 /// How much is read at once: little enough to stay in the processor's cache.
 const BLOCK: usize = 256 << 10;
-/// How many matching lines and captured values are kept for each pattern.
-const KEPT: usize = 20;
+/// How many matching lines are kept for each pattern to be shown.
+const SHOWN: usize = 20;
+/// How many matching lines, and how many captured values, are kept for each pattern to be judged.
+const KEPT: usize = 1000;
+/// How many bytes of them are kept.
+const KEPT_BYTES: usize = 1 << 20;
 /// How much of a line is kept, in bytes.
 const EXCERPT: usize = 400;
 
@@ -38,6 +42,8 @@ pub struct Search {
     pub ignore: Patterns,
     /// Whether all lines are counted too.
     pub count_lines: bool,
+    /// Whether the lines that match are kept whole, to be judged.
+    pub lines: bool,
     /// Whether the values of groups are kept.
     pub captures: bool,
 }
@@ -51,6 +57,8 @@ pub struct Sought {
     pub ignore: Vec<String>,
     /// Whether all lines are counted too.
     pub count_lines: bool,
+    /// Whether the lines that match are kept whole, to be judged.
+    pub lines: bool,
     /// Whether the values of groups are kept.
     pub captures: bool,
 }
@@ -65,6 +73,7 @@ impl Sought {
             patterns: Patterns::new(&self.patterns)?,
             ignore: Patterns::new(&self.ignore)?,
             count_lines: self.count_lines,
+            lines: self.lines,
             captures: self.captures,
         })
     }
@@ -85,6 +94,8 @@ pub struct Tally {
     pub hits: Vec<Hit>,
     /// The first matching lines, of whatever pattern.
     pub excerpt: Vec<String>,
+    /// How many streams have lines whose times are asked for, and not one with a time.
+    pub undated: u64,
     /// How many lines were too long to be looked at as a whole.
     pub long_lines: u64,
 }
@@ -94,10 +105,31 @@ pub struct Tally {
 pub struct Hit {
     /// How many lines match.
     pub count: u64,
-    /// The first of them.
-    pub lines: Vec<String>,
+    /// The first of them; those that are to be judged are whole.
+    pub lines: Kept,
     /// The first captured values, each once.
-    pub captures: Vec<String>,
+    pub captures: Kept,
+}
+
+/// Texts that were kept, in bounded memory.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// The texts, in the order of finding.
+    pub texts: Vec<String>,
+    /// Whether more were found than are kept.
+    pub more: bool,
+    bytes: usize,
+}
+
+impl Kept {
+    /// Keeps a text if there is room for it; the first that has none is the end.
+    fn push(&mut self, text: String) {
+        self.more = self.more || self.texts.len() >= KEPT || self.bytes + text.len() > KEPT_BYTES;
+        if !self.more {
+            self.bytes += text.len();
+            self.texts.push(text);
+        }
+    }
 }
 
 /// When to stop before the end.
@@ -172,11 +204,15 @@ impl<'s> Scanner<'s> {
         buffer.truncate(BLOCK);
         buffer.shrink_to_fit();
         self.buffer = buffer;
-        if let Some(selection) = &mut self.selection {
-            selection.next_stream();
-        }
+        let undated = self.selection.as_mut().is_some_and(Selection::next_stream);
+        self.tally.undated += u64::from(undated);
         self.long = None;
         result
+    }
+
+    /// Counts the streams so far that have lines whose times are asked for, and not one with a time.
+    pub fn undated(&self) -> u64 {
+        self.tally.undated
     }
 
     /// Returns what was found, and what the selection learned.
@@ -297,15 +333,17 @@ impl<'s> Scanner<'s> {
 
     fn keep(&mut self, pattern: usize, line: &[u8]) {
         let hit = &mut self.tally.hits[pattern];
-        if hit.lines.len() < KEPT {
-            hit.lines.push(excerpt(line));
+        match self.search.lines {
+            true if !hit.lines.more => hit.lines.push(text(line)),
+            false if hit.lines.texts.len() < SHOWN => hit.lines.push(excerpt(line)),
+            true | false => {}
         }
         if self.search.captures
-            && hit.captures.len() < KEPT
+            && !hit.captures.more
             && let Some(value) = self.search.patterns.capture(pattern, line)
         {
-            let value = excerpt(value);
-            if !hit.captures.contains(&value) {
+            let value = text(value);
+            if !hit.captures.texts.contains(&value) {
                 hit.captures.push(value);
             }
         }
@@ -348,9 +386,12 @@ impl<'s> Scanner<'s> {
         for (pattern, _) in long.hits.iter().enumerate().filter(|(_, hit)| **hit) {
             let hit = &mut self.tally.hits[pattern];
             hit.count += 1;
-            if hit.lines.len() < KEPT {
+            if hit.lines.texts.len() < SHOWN && !self.search.lines {
                 hit.lines.push(excerpt(&long.start));
             }
+            // Of such a line only the beginning is at hand.
+            hit.lines.more |= self.search.lines;
+            hit.captures.more |= self.search.captures;
         }
         if hit && self.tally.excerpt.len() < 10 {
             self.tally.excerpt.push(excerpt(&long.start));
@@ -365,7 +406,7 @@ impl<'s> Scanner<'s> {
 pub fn scan_path(path: &Path, patterns: &[String], count_lines: bool) -> Result<Tally, String> {
     let patterns = Patterns::new(patterns).map_err(|e| e.to_string())?;
     let ignore = Patterns::new(&[]).map_err(|e| e.to_string())?;
-    let search = Search { patterns, ignore, count_lines, captures: false };
+    let search = Search { patterns, ignore, count_lines, lines: false, captures: false };
     let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
     let mut reader = reader::open(Box::new(file)).map_err(|e| e.to_string())?;
     let mut scanner = Scanner::new(&search, None);
@@ -375,6 +416,11 @@ pub fn scan_path(path: &Path, patterns: &[String], count_lines: bool) -> Result<
 
 fn whole(line: &[u8]) -> Span {
     Span { start: 0, end: line.len() }
+}
+
+/// Returns a line as text.
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()
 }
 
 /// Returns the beginning of a line as text.
@@ -396,6 +442,7 @@ mod tests {
             patterns: Patterns::new(&patterns).expect("valid"),
             ignore: Patterns::new(&[]).expect("valid"),
             count_lines: true,
+            lines: false,
             captures: false,
         };
         let mut scanner = Scanner::new(&search, None);

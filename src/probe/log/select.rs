@@ -24,6 +24,8 @@ pub struct Selection {
     pub undated: u64,
     /// The earliest and the latest time of the lines taken.
     pub span: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Whether the stream that is looked at has a line, and whether one of them has a time.
+    stream: (bool, bool),
     /// Whether the last line with a time was young enough: what has none belongs to it.
     young: Option<bool>,
 }
@@ -73,12 +75,15 @@ pub enum Is {
 impl Selection {
     /// Gets ready.
     pub fn new(rules: Rules, now: DateTime<Utc>) -> Self {
-        Self { rules, now, lines: 0, json: 0, stamped: 0, undated: 0, span: None, young: None }
+        Self { rules, now, lines: 0, json: 0, stamped: 0, undated: 0, span: None, stream: (false, false), young: None }
     }
 
-    /// Forgets the line before: the next one is of another stream.
-    pub fn next_stream(&mut self) {
+    /// Forgets the line before: the next one is of another stream. Tells whether the stream that ends here has lines
+    /// whose times are asked for, and not one with a time.
+    pub fn next_stream(&mut self) -> bool {
         self.young = None;
+        let (lines, stamped) = std::mem::take(&mut self.stream);
+        (self.rules.since.is_some() || self.rules.times) && lines && !stamped
     }
 
     /// Tells whether a line is to be looked at.
@@ -87,6 +92,7 @@ impl Selection {
         let json: Option<Value> = if self.rules.json { serde_json::from_slice(line).ok() } else { None };
         if !line.iter().all(u8::is_ascii_whitespace) {
             self.lines += 1;
+            self.stream.0 = true;
             self.json += u64::from(json.as_ref().is_some_and(Value::is_object));
         }
         self.young_enough(line, json.as_ref()) && self.fields_fit(json.as_ref())
@@ -95,6 +101,7 @@ impl Selection {
     /// Tells whether a line is to be looked at of which only the beginning is at hand.
     pub fn takes_long(&mut self, start: &[u8]) -> bool {
         self.lines += 1;
+        self.stream.0 = true;
         self.young_enough(start, None) && self.fields_fit(None)
     }
 
@@ -109,6 +116,7 @@ impl Selection {
             return self.young.unwrap_or(self.rules.since.is_none());
         };
         self.stamped += 1;
+        self.stream.1 = true;
         let young = self.rules.since.is_none_or(|since| time >= since);
         self.young = Some(young);
         if young {

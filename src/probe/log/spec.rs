@@ -9,6 +9,7 @@ use super::patterns::Patterns;
 use super::scan::Sought;
 use super::select::{At, Field, Is};
 use super::stamp::Form;
+use crate::checklist::reading::is_deep_path;
 use crate::diag::Diagnostic;
 use crate::model::quantity::{Quantity, Unit};
 use crate::probe::{Compiling, Probe, paths};
@@ -96,10 +97,15 @@ was cut while it was read is an *error*: nothing is known. So is a glob or a fol
 ends with another status than 0, and a URL that does not answer with success. A file that is replaced or removed \
 while it is read is read as it was; what is added meanwhile belongs to the next look.
 
+A command runs as that of `exec` does: with `PATH`, `HOME`, `LANG`, `TZ`, `USER` and `TMPDIR` as its whole \
+environment, and its process group ends with it. What needs more of the environment sets it in the line: \
+`KUBECONFIG=/etc/kube kubectl logs …`.
+
 For `since`, times are recognised as ISO 8601 and RFC 3339, as syslog's, as nginx's and Apache's, as seconds or \
 milliseconds since 1970 at the beginning of a line, and in the fields time, ts, timestamp, @timestamp and date of \
-JSON lines. A line without a time belongs to the line before it. A log in which no line has a time gives no data, \
-never a pass. A time without a zone is one of this machine's time zone.
+JSON lines. A line without a time belongs to the line before it. A file in which no line has a time gives no data, \
+never a pass. So does `where` on a log without one line of JSON, `tail` when the last lines have more than 8 MiB, and \
+`lines` or `captures` when there are more of them than are kept. A time without a zone is one of this machine's time zone.
 ";
 
 /// A log as the checklist names it.
@@ -154,6 +160,7 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
         patterns: keys.clone(),
         ignore,
         count_lines: compiling.wants.any("scanned_lines"),
+        lines: compiling.wants.any("lines"),
         captures: compiling.wants.any("captures"),
     };
     let json = !fields.is_empty() || node.get("format").and_then(Node::text) == Some("json");
@@ -248,7 +255,9 @@ fn path(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Template> {
     let text = template.source();
     let fault = match text.trim() {
         "" => Some("the path is empty".to_owned()),
-        _ if template.is_literal() && paths::is_glob(text) => paths::check(text).err(),
+        _ if template.is_literal() && paths::is_glob(text) => {
+            paths::check(text).err().map(|error| format!("bad glob: {error}"))
+        }
         _ => None,
     };
     if let Some(message) = fault {
@@ -306,6 +315,11 @@ fn one_field(compiling: &mut Compiling<'_, '_>, key: &Node, value: &Node) -> Opt
     let name = key.text()?;
     let at = match name.starts_with('$') {
         false => At::Key(name.to_owned()),
+        true if is_deep_path(name) => {
+            let message = "the path is nested too deeply";
+            compiling.reading.say(Diagnostic::error("bad-jsonpath", key.span, message));
+            return None;
+        }
         true => match JsonPath::parse(name) {
             Ok(path) => At::Path(path),
             Err(error) => {

@@ -119,7 +119,7 @@ impl Promql {
             (Some(span), _) => When::Range { start: before(now, span.length), end: now, step: span.step },
         };
         let answer = endpoint.query(query, when).await?;
-        notes.extend(answer.warnings.iter().map(|w| Note::warning(bounded(w))));
+        complete(&answer)?;
         notes.extend(answer.infos.iter().map(|i| Note::info(bounded(i))));
         self.bound(&answer)?;
         let mut measures = Measures::new();
@@ -260,6 +260,9 @@ impl Promql {
             return Value::NoData("there are no series".into());
         };
         match endpoint.query(&format!("timestamp({query})"), when).await {
+            Ok(answer) if !answer.warnings.is_empty() => {
+                Value::NoData("the server says that the answer may be incomplete".into())
+            }
             Ok(Answer { data: Data::Vector(times), .. }) if !times.is_empty() => Value::Series(
                 times.into_iter().map(|p| Sample { labels: p.labels, value: (now - p.value).max(0.0) }).collect(),
             ),
@@ -267,6 +270,20 @@ impl Promql {
             Err(failure) => Value::NoData(format!("the age could not be asked for: {failure}")),
         }
     }
+}
+
+/// Refuses an answer of which the server says that something may be missing or wrong in it: a part of what is looked
+/// through did not answer, so that neither its numbers nor their absence say anything.
+fn complete(answer: &Answer) -> Result<(), Failure> {
+    let Some(first) = answer.warnings.first() else { return Ok(()) };
+    let more = match answer.warnings.len() {
+        1 => String::new(),
+        n => format!("; and {} more", n - 1),
+    };
+    let cause = format!("the server says that the answer may be incomplete: {}{more}", bounded(first));
+    // What the query itself brings about would only come again.
+    let lasting = answer.warnings.iter().any(|warning| warning.starts_with("PromQL "));
+    Err(Failure { cause, retry: !lasting })
 }
 
 fn read_time(template: &Template, scope: &Scope) -> Result<DateTime<Utc>, Failure> {

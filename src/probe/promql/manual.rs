@@ -44,5 +44,6 @@ zero. `on_no_data` of the step says what follows. `series` is 0 then, so `expect
 must be none.
 
 **Not a failure of the service.** A Prometheus that does not answer, refuses the query, answers with something else or
-with more than `max_series` series (1000 unless said otherwise) is an error: nothing is known of the service.
+with more than `max_series` series (1000 unless said otherwise) is an error: nothing is known of the service. So is an
+answer with a warning of the server, such as a partial one: neither its numbers nor their absence can be relied on.
 "#;

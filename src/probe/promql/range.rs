@@ -22,15 +22,14 @@ pub(super) fn measure(rows: &[Row], names: &[&'static str], points: u64, end: f6
     for row in rows {
         let numbers: Vec<(f64, f64)> = row.samples.iter().copied().filter(|(_, v)| !v.is_nan()).collect();
         values.extend(every_value(row, &numbers));
-        if let Some((at, _)) = numbers.last() {
-            ages.push(Sample { labels: row.labels.clone(), value: (end - at).max(0.0) });
-        }
+        let age = numbers.last().map_or(f64::NAN, |(at, _)| (end - at).max(0.0));
+        ages.push(Sample { labels: row.labels.clone(), value: age });
         let mut sorted: Vec<f64> = numbers.iter().map(|(_, v)| *v).collect();
         sorted.sort_by(f64::total_cmp);
         for (name, table) in names.iter().zip(&mut tables) {
-            if let Some(value) = statistic(name, &numbers, &sorted, points) {
-                table.push(Sample { labels: row.labels.clone(), value });
-            }
+            // A series of which nothing can be computed stays among them as NaN, so that it cannot pass unseen.
+            let value = statistic(name, &numbers, &sorted, points).unwrap_or(f64::NAN);
+            table.push(Sample { labels: row.labels.clone(), value });
         }
     }
     let mut measured = vec![("value", Value::Series(values)), ("age", series(ages))];
@@ -39,8 +38,8 @@ pub(super) fn measure(rows: &[Row], names: &[&'static str], points: u64, end: f6
 }
 
 fn series(samples: Vec<Sample>) -> Value {
-    match samples.is_empty() {
-        true => Value::NoData("every sample of the range is NaN".into()),
+    match samples.iter().all(|sample| sample.value.is_nan()) {
+        true => Value::NoData("the samples of the range are NaN, or too few".into()),
         false => Value::Series(samples),
     }
 }
@@ -178,6 +177,19 @@ mod tests {
         assert_eq!(values[0].labels["at"], "1970-01-01T00:00:00Z");
         let m = measured(&[f64::NAN]);
         assert!(matches!(m.get(&MeasureName::plain("max")), Some(Value::NoData(_))));
+    }
+
+    #[test]
+    fn a_series_of_nothing_but_nan_stays_among_the_others() {
+        let row = |values: &[f64]| Row {
+            labels: BTreeMap::new(),
+            samples: values.iter().zip(0..).map(|(v, i)| (f64::from(i) * 10.0, *v)).collect(),
+        };
+        for (name, value) in measure(&[row(&[1.0, 2.0]), row(&[f64::NAN, f64::NAN])], NAMES, 2, 10.0) {
+            let Value::Series(samples) = value else { panic!("{name}: {value:?}") };
+            let counted = matches!(name, "samples" | "gaps");
+            assert_eq!(samples.iter().any(|s| s.value.is_nan()), !counted, "{name}: {samples:?}");
+        }
     }
 
     #[test]

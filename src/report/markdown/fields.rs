@@ -24,6 +24,7 @@ const FIELDS: &[Field] = &[
     ("ticked", "whether it is settled: pass, warn or not applicable", |s| s.outcome().satisfies().into()),
     ("passed", "whether it is a plain pass", |s| (s.outcome() == Outcome::Pass).into()),
     ("reason", "why, in one line; empty for a plain pass", |s| s.reason().as_ref().into()),
+    ("because", "the reason, unless the findings or what was observed say as much", |s| s.because().as_ref().into()),
     ("expected", "what must hold, in one line", |s| s.expected().into()),
     ("observed", "what was there, in one line", |s| s.observed().into()),
     ("findings", "each assertion: subject, expected, observed, outcome, line, value, limit", |s| {

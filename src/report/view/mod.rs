@@ -108,12 +108,16 @@ impl RunView {
     /// Returns one line that says why.
     pub fn headline(&self) -> String {
         match (self.reasons(), self.decision()) {
-            ([], Decision::Go) => "every required step passed".into(),
+            ([], Decision::Go) => match self.not_run().len() {
+                0 => "every required step passed".into(),
+                1 => "every required step that ran passed; 1 step was not run".into(),
+                n => format!("every required step that ran passed; {n} steps were not run"),
+            },
             ([], Decision::NoGo) => "a required step failed".into(),
             ([], Decision::Undecided) => "there is not enough to say".into(),
             ([], Decision::Held) => "something waits for a person".into(),
             ([one], _) => one.clone(),
-            ([first, rest @ ..], _) => format!("{first}, and {} more", rest.len()),
+            ([first, rest @ ..], _) => format!("{first} (the first of {} reasons)", rest.len() + 1),
         }
     }
 
@@ -194,6 +198,7 @@ pub fn skip_word(skip: Skip) -> &'static str {
     match skip {
         Skip::Condition => "condition",
         Skip::Blocked => "blocked",
+        Skip::Waiting => "waiting",
         Skip::NotSelected => "not selected",
         Skip::Refused => "refused",
         Skip::NotReached => "not reached",

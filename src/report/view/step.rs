@@ -188,6 +188,20 @@ impl<'a> Step<'a> {
         }
     }
 
+    /// Returns the reason when it says more than the findings and what was observed; empty otherwise.
+    pub fn because(&self) -> Cow<'a, str> {
+        let reason = self.reason();
+        let said = |f: &Finding| {
+            let rest = reason.strip_prefix(&format!("{}: expected {}, observed {}", f.subject, f.expected, f.observed));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("; and "))
+        };
+        let findings = self.result().and_then(|r| r.look.as_deref()).map_or(&[][..], |look| &look.verdict.findings);
+        match *reason == self.observed() || findings.iter().any(said) {
+            true => Cow::Borrowed(""),
+            false => reason,
+        }
+    }
+
     /// Returns the task of a manual step; empty for others.
     pub fn instruction(&self) -> &'a str {
         match self.observation().map(|o| &o.found) {

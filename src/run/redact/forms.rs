@@ -72,6 +72,7 @@ fn json(secret: &str, forms: &mut Vec<String>) {
     for escaped in sets {
         for upper in [false, true] {
             let text = unicode(&plain, escaped, upper);
+            forms.push(inner(&text));
             forms.push(text.replace('/', "\\/"));
             forms.push(text);
         }

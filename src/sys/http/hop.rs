@@ -82,6 +82,11 @@ impl Hop {
             next.headers.remove(CONTENT_LENGTH);
         }
         if self.url.origin() != next.url.origin() {
+            if !next.body.is_empty() {
+                let (from, to) = (self.shown(), origin(&next.url));
+                let message = format!("{from} redirects to {to}: a redirect would send the body to another host");
+                return Err(HttpError::new(Fault::Redirect, message));
+            }
             next.foreign = true;
             next.hold_back(notes);
         }
@@ -225,7 +230,8 @@ mod tests {
     #[test]
     fn credentials_stay_with_their_origin() {
         let secret = [("X-Api-Key", "k"), ("Cookie", "c"), ("Authorization", "a"), ("Accept", "text/plain")];
-        let first = hop("GET", "http://a.test/x", &secret);
+        let mut first = hop("GET", "http://a.test/x", &secret);
+        first.body = Bytes::new();
         for elsewhere in ["http://b.test/", "http://a.test:81/", "https://a.test/"] {
             let gone = next(&first, 302, elsewhere).expect("allowed").expect("a redirect");
             let mut names: Vec<_> = gone.headers.keys().map(HeaderName::as_str).collect();
@@ -253,6 +259,18 @@ mod tests {
             assert_eq!((next.method.as_str(), next.body.len()), (method, length), "{status}");
         }
         assert!(next(&post, 200, "/y").expect("no redirect").is_none());
+    }
+
+    #[test]
+    fn a_body_never_goes_to_another_host() {
+        let post = hop("POST", "http://a.test/x", &[("Content-Type", "text/plain")]);
+        for status in [307, 308] {
+            let error = next(&post, status, "http://b.test/y").err().expect("refused");
+            assert_eq!(error.kind, Fault::Redirect);
+            assert!(error.message.contains("to b.test:80: a redirect would send the body"), "{}", error.message);
+        }
+        let gone = next(&post, 303, "http://b.test/y").expect("allowed").expect("a redirect");
+        assert!(gone.body.is_empty());
     }
 
     #[test]

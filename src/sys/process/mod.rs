@@ -13,8 +13,10 @@ use std::pin::{Pin, pin};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, ChildStdin};
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::sync::mpsc;
 
 pub use capture::Capture;
 pub use lookup::StartError;
@@ -95,6 +97,65 @@ pub async fn run(invocation: &Invocation) -> Result<Ended, StartError> {
         held_open = !drain.done && drain.alongside(tokio::time::timeout(LINGER, std::future::pending::<()>())).await;
     }
     Ok(Ended { end, stdout, stderr, held_open, took: begun.elapsed() })
+}
+
+/// How a command ended whose output was handed on.
+#[derive(Clone, Debug)]
+pub struct Streamed {
+    /// How it ended; nothing when nobody wanted the rest of its output.
+    pub end: Option<End>,
+    /// Its standard error.
+    pub stderr: Capture,
+}
+
+/// Runs a command to its end and hands its standard output on, piece by piece, as fast as it is taken.
+///
+/// Once nobody takes it any more the command is asked to end. It ends as that of [`run`] does, with its group; what it
+/// printed is handed on to the last byte, or its time is up.
+///
+/// # Errors
+/// Says why the command could not be started.
+pub async fn stream(invocation: &Invocation, to: mpsc::Sender<Bytes>) -> Result<Streamed, StartError> {
+    let begun = Instant::now();
+    let mut child = start(invocation)?;
+    let mut group = Group::led_by(&child);
+    let mut stderr = Capture::new(invocation.keep);
+    let (stdin, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let mut end = None;
+    {
+        let text = invocation.stdin.as_deref().unwrap_or_default();
+        let drain = pin!(async { tokio::join!(feed(stdin, text), hand_on(out, &to), stderr.drain(err)) });
+        let mut drain = Drain { future: drain, done: false };
+        tokio::select! {
+            ended = finish(&mut child, &mut group, &mut drain, invocation.timeout) => end = Some(ended),
+            () = to.closed() => {}
+        }
+        match end {
+            None => {
+                finish(&mut child, &mut group, &mut drain, Duration::ZERO).await;
+            }
+            Some(_) => {
+                group.kill();
+                let left = invocation.timeout.saturating_sub(begun.elapsed());
+                // Only what left the group can still hold the output open, or who takes it is slow.
+                let late = !drain.done && drain.alongside(tokio::time::sleep(left.max(LINGER))).await;
+                end = if late && !to.is_closed() { Some(End::TimedOut) } else { end };
+            }
+        }
+        group.kill();
+    }
+    Ok(Streamed { end, stderr })
+}
+
+/// Hands an output on until its end, or until nobody takes it.
+async fn hand_on(output: Option<ChildStdout>, to: &mpsc::Sender<Bytes>) {
+    let Some(mut output) = output else { return };
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(read @ 1..) = output.read(&mut buffer).await {
+        if to.send(Bytes::copy_from_slice(&buffer[..read])).await.is_err() {
+            return;
+        }
+    }
 }
 
 fn start(invocation: &Invocation) -> Result<Child, StartError> {
@@ -329,6 +390,49 @@ mod tests {
         assert!(ended.stdout.head().starts_with(b"first\n") && ended.stdout.tail().ends_with(b"\nlast"));
         assert_eq!(ended.stdout.left_out(), total - 2 * 4096);
         assert_eq!(ended.stdout.lines(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_stream_hands_everything_on_and_ends_as_a_run_does() {
+        let (sender, mut pieces) = mpsc::channel::<Bytes>(1);
+        let script = "head -c 1000000 /dev/zero; echo oops >&2; sleep 60 & exit 3";
+        let invocation = shell(script);
+        let take = async {
+            let mut length = 0;
+            while let Some(piece) = pieces.recv().await {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                length += piece.len();
+            }
+            length
+        };
+        let (streamed, length) = tokio::join!(stream(&invocation, sender), take);
+        let streamed = streamed.expect("starts");
+        assert_eq!((streamed.end, streamed.stderr.head(), length), (Some(End::Exited(3)), &b"oops\n"[..], 1_000_000));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_nobody_takes_or_that_lasts_too_long_leaves_no_survivor() {
+        for taken in [true, false] {
+            let (sender, mut pieces) = mpsc::channel::<Bytes>(1);
+            let mut invocation = shell("sleep 60 & echo $$ $!; sleep 60");
+            let take = async {
+                let first = pieces.recv().await.expect("a line");
+                if !taken {
+                    pieces.close();
+                    return first;
+                }
+                assert!(pieces.recv().await.is_none());
+                first
+            };
+            invocation.timeout = Duration::from_millis(if taken { 300 } else { 20_000 });
+            let (streamed, first) = tokio::join!(stream(&invocation, sender), take);
+            assert_eq!(streamed.expect("starts").end, taken.then_some(End::TimedOut));
+            let left = pids(&first);
+            assert_eq!(left.len(), 2);
+            for pid in left {
+                assert!(gone(pid).await, "{pid} survived");
+            }
+        }
     }
 
     #[tokio::test]

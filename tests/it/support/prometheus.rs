@@ -36,19 +36,33 @@ impl Prometheus {
         panic!("prometheus does not start");
     }
 
+    /// Waits until a query gives something.
+    pub(crate) fn wait_until(&self, query: &str) {
+        let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let started = Instant::now();
+        while !get(self.port, &format!("/api/v1/query?query={query}"))
+            .is_some_and(|answer| answer.contains("\"value\""))
+        {
+            assert!(started.elapsed() < Duration::from_secs(60), "{query} gives nothing");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Waits until a query gives something.
+    pub(crate) fn wait_for(&self, query: &str) {
+        let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let started = Instant::now();
+        while !get(self.port, &format!("/api/v1/query?query={query}"))
+            .is_some_and(|answer| answer.contains("\"value\""))
+        {
+            assert!(started.elapsed() < Duration::from_secs(60), "{query} gives nothing");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
     /// Returns its URL.
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// Waits until a metric has two samples, so that rates over it have a value.
-    pub(crate) fn wait_for(&self, metric: &str) {
-        let started = Instant::now();
-        let path = format!("/api/v1/query?query=count_over_time({metric}%5B1m%5D)%3E=3");
-        while !get(self.port, &path).is_some_and(|answer| answer.contains("\"value\"")) {
-            assert!(started.elapsed() < Duration::from_secs(30), "{metric} is never scraped");
-            std::thread::sleep(Duration::from_millis(100));
-        }
     }
 }
 

@@ -39,7 +39,7 @@ impl World {
         let prometheus = wants("prometheus").then(|| {
             let service = service.as_ref().expect("Prometheus scrapes the service");
             let prometheus = Prometheus::start("# EOF\n", &[service.service.address().to_string()]);
-            prometheus.wait_for("app_queue_length");
+            prometheus.wait_until("count_over_time(app_queue_length[1m]) >= 3");
             prometheus
         });
         let nginx = wants("nginx").then(|| Nginx::start(LOCATIONS).expect("nginx is installed"));
@@ -63,6 +63,11 @@ impl World {
         let declared = |name: &str| checklist.lines().any(|line| line.trim_start().starts_with(&format!("{name}:")));
         let known = known.into_iter().filter(|(name, _)| declared(name));
         known.flat_map(|(name, value)| ["--set".to_owned(), format!("{name}={value}")]).collect()
+    }
+
+    /// The Prometheus, where there is one.
+    pub(crate) fn prometheus(&self) -> &Prometheus {
+        self.prometheus.as_ref().expect("a world with Prometheus")
     }
 
     /// The sample service, where there is one.
