@@ -249,7 +249,9 @@ impl Builder<'_, '_, '_> {
         for diagnostic in first.iter().flat_map(Diagnostics::iter) {
             self.reading.say(diagnostic.clone());
         }
-        Terms::default()
+        // What is said already is not said again as asserting nothing.
+        let deferred = Some(Box::new(Deferred { expect: expect_node.cloned(), warn: warn_node.cloned() }));
+        Terms { deferred, ..Terms::default() }
     }
 
     fn captures_of(&mut self, node: &Node, kind: &'static ProbeKind) -> Vec<(String, Expression)> {
@@ -350,8 +352,8 @@ impl Retry {
 pub(super) fn retry(node: &Node, reading: &mut Reading<'_>) -> Option<Retry> {
     let attempts = |n: &Node| n.number().map(|n| n as u32);
     let backoff = node.get("backoff").and_then(|n| Some((n.number()?, n.span)));
-    if let Some((backoff, span)) = backoff.filter(|(backoff, _)| !(1.0..=100.0).contains(backoff)) {
-        let message = format!("a backoff of {backoff} is not from 1 to 100");
+    if let Some((_, span)) = backoff.filter(|(backoff, _)| !(1.0..=100.0).contains(backoff)) {
+        let message = "the backoff is not a number from 1 to 100";
         reading.say(Diagnostic::error("bad-value", span, message));
     }
     if node.map().is_none() {

@@ -208,6 +208,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
 
 /// Files of the other codes whose fault a schema does not express either, with why.
 const BEYOND_A_SCHEMA_FILES: &[(&str, &str)] = &[
+    ("bad-value--backoff.yaml", "a range of numbers"),
     ("bad-value--command.yaml", "a text is empty"),
     ("bad-value--method.yaml", "a word within a text"),
     ("bad-value--range.yaml", "one length is longer than another"),
@@ -220,6 +221,9 @@ const BEYOND_A_SCHEMA_FILES: &[(&str, &str)] = &[
     ("not-yet--last-soak.yaml", "a word of a later version where a duration stands"),
     ("not-yet--log.yaml", "a key of a later version within a probe"),
     ("not-yet.yaml", "a source of a later version"),
+    ("unused-key.yaml", "a key that another probe reads"),
+    ("unused-key--source.yaml", "a key that another probe reads"),
+    ("wrong-type--pattern.yaml", "what a field is compared with"),
 ];
 
 #[test]
