@@ -8,7 +8,6 @@ use super::{Scale, checklists, wrk};
 use crate::measure::{Line, folder, holdpoint, median, present, times};
 
 #[path = "../../tests/it/support/prometheus.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
 mod support;
 
 const QUERIES: [&str; 8] = [
@@ -30,7 +29,7 @@ pub(crate) fn queries(_scale: Scale) -> Vec<Line> {
         return vec![Line::alone(work, "–".into(), "prometheus is not installed")];
     }
     let prometheus = support::Prometheus::start(&recorded(), &[]);
-    QUERIES.iter().for_each(|query| prometheus.wait_for(query));
+    QUERIES.iter().for_each(|query| prometheus.wait_until(query));
     let here = folder();
     let sources = format!("sources:\n  prometheus: {{ url: '{}' }}\n", prometheus.url());
     checklists::with_head(&here.path().join("q.yaml"), &sources, STEPS as usize, |n| {

@@ -46,7 +46,13 @@ pub struct Section {
 /// Reads a checklist. Every mistake is said; the tree is returned when there is one to go on with.
 pub fn read(sources: &mut SourceMap, file: FileId, diagnostics: &mut Diagnostics) -> Option<Checklist> {
     let digest = digest(sources.text(file).as_bytes());
-    let mut node = yaml::parse(sources, file, diagnostics)?;
+    let Some(mut node) = yaml::parse(sources, file, diagnostics) else {
+        if !diagnostics.has_errors() {
+            let message = "a checklist is a map that begins with `holdpoint: 1`, this file is empty";
+            diagnostics.push(Diagnostic::error("wrong-type", Span::new(file, 0, 0), message));
+        }
+        return None;
+    };
     if node.map().is_none() {
         let what = if node.is_null() { "nothing".to_owned() } else { node.form().to_owned() };
         let message = format!("a checklist is a map that begins with `holdpoint: 1`, this is {what}");

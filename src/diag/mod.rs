@@ -104,6 +104,17 @@ impl Diagnostic {
 /// The most messages that are kept: a file with more mistakes is not the file that was meant.
 const MOST: usize = 500;
 
+/// Cuts a text in its middle: what a user wrote may be long, a message about it is not.
+fn shorten(text: &mut String) {
+    const MOST: usize = 800;
+    let count = text.chars().count();
+    if count > MOST {
+        let head: String = text.chars().take(MOST / 2).collect();
+        let tail: String = text.chars().skip(count - MOST / 4).collect();
+        *text = format!("{head} … {tail}");
+    }
+}
+
 /// Collects messages while the stages go on as far as they can.
 #[derive(Debug, Default)]
 pub struct Diagnostics {
@@ -119,7 +130,8 @@ impl Diagnostics {
     }
 
     /// Adds a message; a second one of the same code at the same place is dropped, and so is what no one would read.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub fn push(&mut self, mut diagnostic: Diagnostic) {
+        std::iter::once(&mut diagnostic.message).chain(&mut diagnostic.helps).for_each(shorten);
         self.errors |= diagnostic.severity == Severity::Error;
         let place = |d: &Diagnostic| d.labels.first().map(|l| l.span);
         if self.is_full() {

@@ -69,6 +69,10 @@ pub fn of_folder(folder: &Path) -> Result<Vec<PathBuf>, String> {
 
 fn matcher(pattern: &str) -> Result<GlobMatcher, String> {
     let plain = pattern.strip_prefix("./").unwrap_or(pattern);
+    // The library walks into alternatives by recursion.
+    if plain.len() > 4096 || plain.matches('{').count() > 16 {
+        return Err("a pattern may have 4096 bytes and 16 alternatives".to_owned());
+    }
     let glob = GlobBuilder::new(plain).literal_separator(true).build();
     glob.map(|glob| glob.compile_matcher()).map_err(|e| e.kind().to_string())
 }

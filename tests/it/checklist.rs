@@ -506,7 +506,7 @@ fn nasty_files_are_refused_quickly_and_in_words() {
             step(&format!("log: '{}'\n        expect: {{ matches: {{ a: 0 }} }}", deep("{a,", "}"))),
             "bad-glob",
         ),
-        ("a long comparator", step(&format!("http: GET http://h/\n        expect: '< {half}'")), "expect-syntax"),
+        ("a long comparator", step(&format!("http: GET http://h/\n        expect: '< {half}'")), "expect-kind"),
         ("a long duration", step(&format!("wait: {}", "1h".repeat(1_000_000))), "bad-duration"),
         ("a long key", step(&format!("http: GET http://h/\n        {half}: 1")), "yaml-syntax"),
         ("bytes", "\u{0}\u{1}\u{2}\u{fffd}".repeat(1000), "yaml-syntax"),
