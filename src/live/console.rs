@@ -76,7 +76,16 @@ impl Console {
                 let because = reasons.first().map(|r| plain::line(r)).unwrap_or_default();
                 Some(format!("{}  {because}", ink.decision(*decision)).trim_end().to_owned())
             }
-            EventKind::Planned { .. }
+            EventKind::CheckpointStarted { .. }
+            | EventKind::Checked { .. }
+            | EventKind::Held { .. }
+            | EventKind::Released { .. }
+            | EventKind::Paused { .. }
+            | EventKind::Resumed { .. }
+            | EventKind::ClockMoved { .. }
+            | EventKind::Waived { .. }
+            | EventKind::Signed { .. }
+            | EventKind::Planned { .. }
             | EventKind::StepStarted { .. }
             | EventKind::Looked { .. }
             | EventKind::SectionFinished { .. }

@@ -86,7 +86,16 @@ impl Progress {
                 let wrong = matches!(result.outcome, Outcome::Fail | Outcome::Error | Outcome::Inconclusive);
                 self.wrong += usize::from(wrong);
             }
-            EventKind::SectionStarted { .. }
+            EventKind::CheckpointStarted { .. }
+            | EventKind::Checked { .. }
+            | EventKind::Held { .. }
+            | EventKind::Released { .. }
+            | EventKind::Paused { .. }
+            | EventKind::Resumed { .. }
+            | EventKind::ClockMoved { .. }
+            | EventKind::Waived { .. }
+            | EventKind::Signed { .. }
+            | EventKind::SectionStarted { .. }
             | EventKind::SectionFinished { .. }
             | EventKind::Interrupted { .. }
             | EventKind::Answered { .. }
