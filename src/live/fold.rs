@@ -91,6 +91,7 @@ impl Progress {
             | EventKind::Held { .. }
             | EventKind::Released { .. }
             | EventKind::Paused { .. }
+            | EventKind::Waiting { .. }
             | EventKind::Resumed { .. }
             | EventKind::ClockMoved { .. }
             | EventKind::Waived { .. }
