@@ -125,6 +125,7 @@ pub(crate) fn judge(seen: Seen<'_>, matcher: &Matcher) -> Judged {
         Matcher::Between(low, high) => number(seen, |v| compare::between(v, *low, *high)),
         Matcher::Within(share, centre) => number(seen, |v| compare::within(v, *share, *centre)),
         Matcher::Around(centre, distance) => number(seen, |v| compare::around(v, *centre, *distance)),
+        Matcher::Relative(_, against) => Judged::unknown(format!("there is no {against} to hold it against")),
         Matcher::StatusClass(class) => number(seen, |v| compare::in_class(v, *class)),
         Matcher::Equals(literal) => equals(seen, literal),
         Matcher::OneOf(of) => one_of(seen, of),

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io;
 
-use crate::model::{Expectation, Kind, Literal, Matcher, Quantity, Unit, Value, quantity};
+use crate::model::{Expectation, Kind, Literal, Matcher, Quantity, Relation, Unit, Value, quantity};
 
 /// The most characters of a text or JSON value that are shown.
 const SHOWN: usize = 160;
@@ -51,6 +51,12 @@ impl fmt::Display for Words<'_> {
             Matcher::Between(low, high) => write!(f, "between {} and {}", exact(*low), exact(*high)),
             Matcher::Within(share, centre) => write!(f, "within {} of {}", percent(*share), exact(*centre)),
             Matcher::Around(centre, distance) => write!(f, "{} ± {}", exact(*centre), exact(*distance)),
+            Matcher::Relative(relation, against) => match relation {
+                Relation::Compare(op, factor) if *factor == 1.0 => write!(f, "{} {against}", op.sign()),
+                Relation::Compare(op, factor) => write!(f, "{} {factor}x {against}", op.sign()),
+                Relation::Between(low, high) => write!(f, "between {low}x and {high}x {against}"),
+                Relation::Within(share) => write!(f, "within {} of {against}", percent(*share)),
+            },
             Matcher::Equals(literal) => f.write_str(&self::literal(literal)),
             Matcher::StatusClass(class) => write!(f, "{class}xx"),
             Matcher::OneOf(of) => write!(f, "one of {}", joined(of, ", ")),

@@ -15,14 +15,14 @@ pub mod promql;
 pub mod tcp;
 pub mod wait;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::checklist::reading::Reading;
-use crate::model::{Expectation, Kind, MeasureName, Observation};
+use crate::model::{Decision, Expectation, Kind, MeasureName, Measures, Observation, RunId, StepId};
 use crate::shape::Shape;
 use crate::source::Sources;
 use crate::sys::World;
@@ -152,6 +152,53 @@ pub struct Look<'a> {
     pub timeout: Duration,
     /// When the run began.
     pub run_started: DateTime<Utc>,
+    /// The past time that is asked about; nothing for now. Only probes that [`Probe::can_look_back`] are asked so.
+    pub as_of: Option<DateTime<Utc>>,
+    /// From when to when the soak goes, for `last: soak`.
+    pub soak: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Earlier runs, where they can be asked.
+    pub archive: Option<&'a dyn Archive>,
+}
+
+/// Earlier runs, for whoever builds on them. Implemented over the record; what it tells was verified.
+pub trait Archive: Send + Sync {
+    /// Finds runs, latest first.
+    ///
+    /// # Errors
+    /// Says why the archive cannot be asked, or what in it is damaged.
+    fn runs(&self, wanted: &WantedRun) -> Result<Vec<EarlierRun>, String>;
+
+    /// Returns what a step measured in its last look of a run.
+    ///
+    /// # Errors
+    /// Says why there is no such value.
+    fn measures(&self, run: &RunId, step: &StepId) -> Result<(Measures, DateTime<Utc>), String>;
+}
+
+/// Which earlier runs are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct WantedRun {
+    /// Of a checklist: the end of its path, or its title.
+    pub checklist: Option<String>,
+    /// This very run, by its name.
+    pub run: Option<RunId>,
+    /// An exported record instead of the store.
+    pub record: Option<String>,
+}
+
+/// An earlier run, as far as others build on it.
+#[derive(Clone, Debug)]
+pub struct EarlierRun {
+    /// The run.
+    pub run: RunId,
+    /// The title of its checklist.
+    pub checklist: String,
+    /// What it comes to, judged again now: signatures that lapsed count as missing.
+    pub decision: Decision,
+    /// When it ended, or was last added to.
+    pub at: DateTime<Utc>,
+    /// Its inputs as the record shows them, secrets left out.
+    pub inputs: BTreeMap<String, serde_json::Value>,
 }
 
 /// Looks, and returns measures.
@@ -190,6 +237,11 @@ pub trait Probe: Send + Sync {
     /// end gets time to do so. A look that is dropped before ends it at once.
     fn grace(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// Tells whether it can be asked what was there at a past time.
+    fn can_look_back(&self) -> bool {
+        false
     }
 
     /// Tells whether it runs a command: refused by `--read-only`.

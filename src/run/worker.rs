@@ -59,6 +59,7 @@ impl Done {
             looks: 0,
             look: None,
             flaky: false,
+            cut: false,
             captured: Vec::new(),
         };
         Self { step, result, captured: Vec::new() }
@@ -259,7 +260,8 @@ impl Worker<'_> {
         self.shop.redactor.observation(&mut observation);
         self.shop.redactor.verdict(&mut verdict);
         let took_us = u64::try_from((clock.elapsed() - begin).as_micros()).unwrap_or(u64::MAX);
-        Judged { look: Look { n: self.looks, at, took_us, attempts, observation, verdict }, captured }
+        let look = Look { n: self.looks, took_us, attempts, ..Look::new(at, observation, verdict) };
+        Judged { look, captured }
     }
 
     async fn observe(&self) -> Observation {
@@ -273,6 +275,9 @@ impl Worker<'_> {
             sources: &shop.plan.sources,
             timeout: step.timeout,
             run_started: shop.started,
+            as_of: None,
+            soak: None,
+            archive: None,
         };
         match shop.world.clock.timeout(step.timeout + step.probe.grace() + GRACE, step.probe.observe(&look)).await {
             Some(observation) => observation,
@@ -333,6 +338,7 @@ impl Worker<'_> {
             looks: self.looks,
             look,
             flaky: self.flaky,
+            cut: false,
             captured: Vec::new(),
         }
     }

@@ -232,9 +232,9 @@ mod tests {
 
     use super::*;
     use crate::event::{Answer, StepResult};
-    use crate::model::outline::{ChecklistHead, Guidance, Header, OnNoData, Role, SectionOutline, StepOutline};
+    use crate::model::outline::{Header, Role, SectionOutline, StepOutline};
     use crate::model::{Origin, RunId, SectionId};
-    use crate::record::{Head, SectionRecord};
+    use crate::record::SectionRecord;
 
     const WEIGHTS: [Weight; 3] = [Weight::Required, Weight::Optional, Weight::Trial];
     const SKIPS: [Skip; 6] =
@@ -249,21 +249,10 @@ mod tests {
     }
 
     fn step(n: usize, weight: Weight, outcome: Outcome, skip: Option<Skip>) -> StepRecord {
+        let id = StepId::new(format!("s{n}"));
         let outline = StepOutline {
-            id: StepId::new(format!("s{n}")),
-            name: format!("Step {n}"),
-            section: SectionId::new("all"),
-            probe: "http".into(),
-            origin: origin(),
             weight,
-            expect: None,
-            warn: None,
-            on_no_data: OnNoData::default(),
-            series_any: false,
-            speaks_for_itself: false,
-            window: String::new(),
-            changes: None,
-            guidance: Guidance::default(),
+            ..StepOutline::new(id, format!("Step {n}"), SectionId::new("all"), "http", origin())
         };
         let result = StepResult {
             outcome,
@@ -275,39 +264,19 @@ mod tests {
             look: None,
             flaky: false,
             captured: Vec::new(),
+            cut: false,
         };
-        StepRecord { outline, result: Some(result), looks: Vec::new(), answers: Vec::new() }
+        StepRecord { result: Some(result), ..StepRecord::new(outline) }
     }
 
     fn record(steps: Vec<StepRecord>) -> RunRecord {
-        let header = Header {
-            tool: String::new(),
-            checklist: ChecklistHead::default(),
-            inputs: Vec::new(),
-            host: String::new(),
-            user: String::new(),
-            options: Vec::new(),
-            strict: false,
-            roles: Vec::new(),
-            appendix: Vec::new(),
-        };
-        let outline = SectionOutline {
-            id: SectionId::new("all"),
-            name: "All".into(),
-            description: None,
-            part: Part::Section,
-            origin: origin(),
-        };
+        let header = Header::default();
+        let outline = SectionOutline::new(SectionId::new("all"), "All", Part::Section, origin());
         RunRecord {
-            run: RunId::new("r1"),
-            header,
-            started: now(),
             finished: Some(now()),
             took_ms: Some(1),
-            interrupted: None,
-            sections: vec![SectionRecord { outline, steps }],
-            decided: None,
-            head: Head { seq: 1, digest: String::new() },
+            sections: vec![SectionRecord { steps, ..SectionRecord::new(outline) }],
+            ..RunRecord::new(RunId::new("r1"), header, now())
         }
     }
 
@@ -429,7 +398,7 @@ mod tests {
         let mut steps = vec![step(0, Weight::Required, Outcome::Pending, None)];
         assert_eq!(decision(&record(steps.clone())), Decision::Held);
         let mut answer = |outcome| {
-            steps[0].answers.push(Answer { outcome, by: "bob".into(), note: "seen".into() });
+            steps[0].answers.push(Answer { note: "seen".into(), ..Answer::new(outcome, "bob") });
             decide(&record(steps.clone()), &[], now())
         };
         assert_eq!(answer(Outcome::Pass).decision, Decision::Go);

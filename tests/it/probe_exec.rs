@@ -66,6 +66,9 @@ impl Case {
             sources: &Sources::default(),
             timeout: self.timeout,
             run_started: world.clock.now(),
+            as_of: None,
+            soak: None,
+            archive: None,
         };
         probe.observe(&look).await
     }

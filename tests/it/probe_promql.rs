@@ -77,6 +77,9 @@ async fn look(compiled: Compiled, timeout: Duration) -> Observation {
         sources: &compiled.sources,
         timeout,
         run_started: DateTime::UNIX_EPOCH,
+        as_of: None,
+        soak: None,
+        archive: None,
     };
     let probe = compiled.probe.unwrap_or_else(|| panic!("{:?}", compiled.said));
     probe.observe(&look).await

@@ -129,7 +129,9 @@ fn section(view: &RunView, index: usize) -> Value {
     // Actions have no parts of their own for what did not run or is on probation, so that they keep all of their steps.
     let places = match outline.part {
         Part::Section => ran,
-        Part::OnGo | Part::OnNoGo | Part::Always => (0..section.steps.len()).map(|i| (index, i)).collect(),
+        Part::Guard | Part::OnGo | Part::OnNoGo | Part::Always => {
+            (0..section.steps.len()).map(|i| (index, i)).collect()
+        }
     };
     context! {
         id => outline.id.as_str(),

@@ -178,6 +178,7 @@ impl RunView {
 pub fn part_word(section: &SectionRecord) -> &'static str {
     match section.outline.part {
         Part::Section => "section",
+        Part::Guard => "guards",
         Part::OnGo => "after a go",
         Part::OnNoGo => "after a no-go",
         Part::Always => "always",

@@ -89,6 +89,9 @@ impl Probing {
             sources: &Sources::default(),
             timeout: self.timeout,
             run_started: chrono::DateTime::UNIX_EPOCH,
+            as_of: None,
+            soak: None,
+            archive: None,
         };
         // A probe keeps its time by itself; the rest is for a slow machine.
         let limit = self.timeout + Duration::from_secs(5);
