@@ -9,4 +9,5 @@ pub(crate) mod prometheus;
 pub(crate) mod records;
 pub(crate) mod rogue;
 pub(crate) mod secure;
+pub(crate) mod ssh;
 pub(crate) mod world;
