@@ -2,9 +2,11 @@
 //! but cannot mean what they say. Knows nothing of checklists and does no I/O.
 //!
 //! Read in this order: [`tokens`] cuts a query into words, [`parse`] checks it, `mistake` finds the place of what is wrong,
-//! [`compare`] takes `x < 5` apart, [`selectors`] lists what is looked up, [`lint`] warns.
+//! [`compare`] takes `x < 5` apart, [`selectors`] lists what is looked up, [`lint`] warns. [`exposition`] reads pages of
+//! metrics.
 
 pub mod compare;
+pub mod exposition;
 pub mod lint;
 mod mistake;
 pub mod parse;
