@@ -5,6 +5,7 @@
 //! [`compare`] takes `x < 5` apart, [`selectors`] lists what is looked up, [`lint`] warns.
 
 pub mod compare;
+pub mod engine;
 pub mod lint;
 mod mistake;
 pub mod parse;
