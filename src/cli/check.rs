@@ -10,7 +10,7 @@ use super::{Result, USAGE, stdio};
 pub(super) fn main(args: &CheckArgs) -> Result<u8> {
     let env = Env::of_process();
     let select = SelectArgs::default();
-    let ask = Ask { inputs: &args.inputs, select: &select, env: &env, complete: false };
+    let ask = Ask { inputs: &args.inputs, select: &select, env: &env, complete: false, recorded: &[] };
     let mut bad = false;
     let mut json = Vec::new();
     for path in &args.files {

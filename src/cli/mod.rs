@@ -2,18 +2,24 @@
 
 mod args;
 mod attest;
+mod backtest;
 mod carry;
 mod check;
+mod conduct;
 mod demo;
 mod describe;
 mod explain;
 mod init;
 mod load;
+mod moments;
 mod past;
+mod people;
 mod reports;
+mod resume;
 mod run;
 mod signals;
 mod stdio;
+mod tick;
 
 use std::process::ExitCode;
 
@@ -58,6 +64,9 @@ pub fn main() -> ExitCode {
 fn dispatch(args: Args) -> Result<u8> {
     match args.command {
         Command::Run(args) => run::main(&args),
+        Command::Resume(args) => resume::main(&args),
+        Command::Tick(args) => tick::main(&args),
+        Command::Backtest(args) => backtest::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Plan(args) => describe::main(&args),
         Command::Attest(args) => attest::main(&args),
