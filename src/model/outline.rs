@@ -1,7 +1,7 @@
 //! What a run sets out to do, in the form in which the record keeps it: enough to report and judge a run
 //! without its checklist.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -134,6 +134,33 @@ pub struct Soak {
     pub grace_ms: u64,
     /// What is done about a checkpoint that nobody looked at in time.
     pub missed: Missed,
+}
+
+impl Soak {
+    /// Counts the checkpoints, start and end not among them.
+    pub fn checkpoints(&self) -> u32 {
+        u32::try_from(self.for_ms / self.every_ms.max(1)).unwrap_or(u32::MAX - 1)
+    }
+
+    /// Returns how long after the start an occasion is due: 0 is the start, then the checkpoints, then the end. Nothing
+    /// for numbers beyond the end.
+    pub fn after(&self, n: u32) -> Option<TimeDelta> {
+        let ms = match self.slot(n) {
+            _ if n > self.checkpoints() + 1 => return None,
+            Slot::Start | Slot::Checkpoint => u64::from(n).saturating_mul(self.every_ms),
+            Slot::End => self.for_ms,
+        };
+        Some(TimeDelta::milliseconds(i64::try_from(ms).unwrap_or(i64::MAX)))
+    }
+
+    /// Tells what the occasion of a number is.
+    pub fn slot(&self, n: u32) -> Slot {
+        match n {
+            0 => Slot::Start,
+            n if n <= self.checkpoints() => Slot::Checkpoint,
+            _ => Slot::End,
+        }
+    }
 }
 
 /// What is done about a checkpoint that nobody looked at in time.
