@@ -7,12 +7,14 @@ pub mod format;
 pub mod load;
 pub mod recorder;
 pub mod store;
+pub mod track;
 
 pub use answer::append_answer;
 pub use fold::{FoldError, fold};
 pub use load::{LoadError, load, load_with};
 pub use recorder::{Handle, Recorder};
-pub use store::{RunStore, RunSummary, StoreError};
+pub use store::{Owner, RunStore, RunSummary, StoreError};
+pub use track::{Point, Track};
 
 use chrono::{DateTime, Utc};
 
@@ -105,9 +107,9 @@ pub struct StepRecord {
     /// How it came out; nothing when it never ended.
     pub result: Option<StepResult>,
     /// Its looks, for a step that looks more than once. The last one also stands in `result`.
-    pub looks: Vec<Look>,
+    pub looks: Track<Look>,
     /// How it came out at each checkpoint of a soak.
-    pub checks: Vec<Check>,
+    pub checks: Track<Check>,
     /// What a person answered, latest last.
     pub answers: Vec<Answer>,
 }
@@ -145,7 +147,7 @@ impl SectionRecord {
 impl StepRecord {
     /// Makes the record of a step that has not begun.
     pub fn new(outline: StepOutline) -> Self {
-        Self { outline, result: None, looks: Vec::new(), checks: Vec::new(), answers: Vec::new() }
+        Self { outline, result: None, looks: Track::default(), checks: Track::default(), answers: Vec::new() }
     }
 
     /// Returns the outcome that counts: a person's answer before the run's own result; a step without either was cut
