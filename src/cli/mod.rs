@@ -15,6 +15,7 @@ mod reports;
 mod run;
 mod sign;
 mod signals;
+mod signatures;
 mod signers;
 mod stdio;
 

@@ -17,15 +17,17 @@ pub(super) fn write(record: &RunRecord, folder: &Path) -> Result<u8> {
     let allowed = signers::file_of(None, record).map_or_else(|| "allowed_signers".to_owned(), |p| absolute(&p));
     for (n, (_, signature)) in (1..).zip(&record.signatures) {
         let name = format!("{n}-{}-{}.txt", kebab(&signature.role), kebab(who(signature)));
-        let put = |name: &str, text: &str| {
-            carry::write_whole(&folder.join(name), &|out| Ok(out.write_all(text.as_bytes())?))
-        };
+        let put =
+            |name: &str, text: &str| carry::write_whole(&folder.join(name), &|out| Ok(out.write_all(text.as_bytes())?));
         put(&name, &signature.text)?;
         put(&format!("{name}.sig"), &signature.armour)?;
         stdio::print(&format!("{}\n", verify_command(signature, &allowed, &name)));
     }
     let count = record.signatures.len();
-    stdio::say(&format!("wrote {count} signatures to {0}; verify them in {0}, with the commands above", folder.display()));
+    stdio::say(&format!(
+        "wrote {count} signatures to {0}; verify them in {0}, with the commands above",
+        folder.display()
+    ));
     Ok(0)
 }
 

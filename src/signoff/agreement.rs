@@ -58,7 +58,7 @@ impl People {
         match (&approval, released) {
             (_, Some(release)) if !release.accepted => {
                 let note = if release.note.is_empty() { String::new() } else { format!(": {}", release.note) };
-                self.rejected.push(format!("declined: {name}: by {}{note}", release.by));
+                self.rejected.push(format!("declined: {name} by {}{note}", release.by));
             }
             (None, Some(release)) => {
                 self.attention.push(format!("{name} was released by {}, with a yes without a signature", release.by));

@@ -54,7 +54,7 @@ pub fn decide_against(
     let acting: HashMap<&StepId, &Waiver> = waivers.iter().filter(|w| w.acts_at(at)).map(|w| (&w.step, *w)).collect();
     let paused = record.paused.is_some();
     let weighed: Vec<Weighed<'_>> =
-        steps(record).map(|step| weigh(step, acting.get(&step.outline.id).copied(), paused)).collect();
+        steps(record).map(|step| weigh(step, acting.get(&step.outline.id).copied())).collect();
     let people = People::of(record, signers, at);
     // A run or a step without an end was cut, or is not over yet, even where nothing says so.
     let endless = |w: &Weighed<'_>| w.counted.weight != Weight::Trial && ended(w.step).is_none();
@@ -150,10 +150,8 @@ impl Weighed<'_> {
     }
 }
 
-fn weigh<'a>(step: &'a StepRecord, waiver: Option<&'a Waiver>, paused: bool) -> Weighed<'a> {
-    // What has not come to its end in a run that waits is still to come.
-    let open = paused && ended(step).is_none();
-    let outcome = if open { Outcome::Pending } else { step.outcome() };
+fn weigh<'a>(step: &'a StepRecord, waiver: Option<&'a Waiver>) -> Weighed<'a> {
+    let outcome = step.outcome();
     let skip = step.result.as_ref().and_then(|result| result.skip);
     // A skip without a reason is not known to be harmless.
     let blocked = outcome == Outcome::Skipped && skip.is_none_or(Skip::blocks);
@@ -174,7 +172,7 @@ fn why(step: &StepRecord, outcome: Outcome) -> String {
         (Some(answer), _) if answer.note.is_empty() => format!("answered by {}", answer.by),
         (Some(answer), _) => format!("answered by {}: {}", answer.by, answer.note),
         (None, Some(result)) => result.reason.clone(),
-        (None, None) if outcome == Outcome::Pending => "its turn has not come yet".into(),
+        (None, None) if outcome == Outcome::Pending => "waits with the run".into(),
         (None, None) => "the run was cut before it ended".into(),
     }
 }
@@ -210,7 +208,7 @@ fn beside_the_steps(
             }
         }
         Decision::Held => {
-            lines.extend(record.paused.iter().map(|paused| format!("paused: {}", paused.why)));
+            lines.extend(record.paused.iter().map(|paused| format!("pending: {}", paused.why)));
             lines.extend(people.missing.iter().cloned());
         }
     }
@@ -280,7 +278,6 @@ mod tests {
     use crate::event::{Answer, StepResult};
     use crate::model::outline::{Header, Role, SectionOutline, StepOutline};
     use crate::model::{Origin, RunId, SectionId};
-    use crate::record::SectionRecord;
 
     const WEIGHTS: [Weight; 3] = [Weight::Required, Weight::Optional, Weight::Trial];
     const SKIPS: [Skip; 6] =

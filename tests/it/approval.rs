@@ -334,7 +334,7 @@ fn a_hold_point_is_released_by_the_roles_that_it_names() {
     let no = office.sign_as("alice@example.com", "sre", SignDecision::Reject, Some("all"));
     assert_eq!(
         (no.decision, no.reasons[0].as_str()),
-        (Decision::NoGo, "declined: All: by alice@example.com (sre): not today")
+        (Decision::NoGo, "declined: All by alice@example.com (sre): not today")
     );
 }
 
