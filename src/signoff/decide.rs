@@ -278,6 +278,7 @@ mod tests {
     use crate::event::{Answer, StepResult};
     use crate::model::outline::{Header, Role, SectionOutline, StepOutline};
     use crate::model::{Origin, RunId, SectionId};
+    use crate::record::SectionRecord;
 
     const WEIGHTS: [Weight; 3] = [Weight::Required, Weight::Optional, Weight::Trial];
     const SKIPS: [Skip; 6] =
