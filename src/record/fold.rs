@@ -90,6 +90,7 @@ impl Folding {
         match kind {
             EventKind::RunStarted { run, header } => self.begin(run, *header, at),
             EventKind::Planned { section, steps } => self.plan(section, steps),
+            EventKind::Waiting { .. } => self.change(|_| ()),
             EventKind::SectionStarted { section } | EventKind::SectionFinished { section } => self.knows(&section),
             EventKind::StepStarted { step, .. } => self.step(&step).map(|_| ()),
             EventKind::Looked { step, look } => self.looked(&step, *look),
