@@ -10,9 +10,13 @@ mod explain;
 mod init;
 mod load;
 mod past;
+mod release;
 mod reports;
 mod run;
+mod sign;
 mod signals;
+mod signatures;
+mod signers;
 mod stdio;
 
 use std::process::ExitCode;
@@ -61,6 +65,8 @@ fn dispatch(args: Args) -> Result<u8> {
         Command::Check(args) => check::main(&args),
         Command::Plan(args) => describe::main(&args),
         Command::Attest(args) => attest::main(&args),
+        Command::Sign(args) => sign::main(&args),
+        Command::Release(args) => release::main(&args),
         Command::Report(args) => past::report(&args),
         Command::Runs(args) => past::runs(&args),
         Command::Show(args) => past::show(&args),
