@@ -31,6 +31,7 @@
 //! | 7 | [`run`] | model, diag, event, judge, sys, template, checklist, probe, plan |
 //! | 7 | [`record`] | model, diag, event, sys, judge |
 //! | 8 | [`signoff`] | model, event, judge, record |
+//! | 9 | [`proof`] | model, event, judge, record, template |
 //! | 9 | [`report`] | model, event, record, signoff, template, judge, stats |
 //! | 10 | [`live`] | model, event, sys, record, report |
 //! | 10 | [`demo`] | sys |
@@ -85,6 +86,8 @@ pub mod record;
 pub mod run;
 
 pub mod signoff;
+
+pub mod proof;
 
 pub mod report;
 

@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Attest(AttestArgs),
     /// Write reports of a run, also from an exported record
     Report(ReportArgs),
+    /// Show that the gate can go red: judge a run again on measures changed for the worse
+    Prove(ProveArgs),
     /// List the runs of the store
     Runs(RunsArgs),
     /// Show a run
@@ -195,6 +197,23 @@ pub(crate) struct ReportArgs {
     /// A minijinja template for the markdown report
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ProveArgs {
+    /// The run (an id, a unique prefix of one, or last), or the file of an exported record
+    #[arg(default_value = "last")]
+    pub run: String,
+    /// The checklist as it is now: its steps are proved on the measures of the run
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = Show::Text)]
+    pub format: Show,
     #[command(flatten)]
     pub store: StoreArg,
 }

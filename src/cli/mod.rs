@@ -1,5 +1,6 @@
 //! The command line: one file a command. It alone joins the parts.
 
+mod archive;
 mod args;
 mod attest;
 mod carry;
@@ -10,6 +11,7 @@ mod explain;
 mod init;
 mod load;
 mod past;
+mod prove;
 mod reports;
 mod run;
 mod signals;
@@ -62,6 +64,7 @@ fn dispatch(args: Args) -> Result<u8> {
         Command::Plan(args) => describe::main(&args),
         Command::Attest(args) => attest::main(&args),
         Command::Report(args) => past::report(&args),
+        Command::Prove(args) => prove::main(&args),
         Command::Runs(args) => past::runs(&args),
         Command::Show(args) => past::show(&args),
         Command::Export(args) => past::export(&args),

@@ -18,7 +18,7 @@ use super::reports::Wanted;
 use super::{Result, USAGE, carry, stdio};
 
 /// Where a record came from.
-enum Origin {
+pub(super) enum Origin {
     Store(Box<dyn RunStore>),
     File,
 }
@@ -125,7 +125,7 @@ fn view(record: RunRecord) -> RunView {
 }
 
 /// Finds a run: an exported file where there is one of that name, else in the store.
-fn find_record(name: &str, url: &str) -> Result<(RunRecord, Origin)> {
+pub(super) fn find_record(name: &str, url: &str) -> Result<(RunRecord, Origin)> {
     if Path::new(name).is_file() {
         let record = format::read_record(&mut BufReader::new(File::open(name)?));
         return Ok((record.map_err(|e| anyhow::anyhow!("{name}: {e}"))?, Origin::File));

@@ -48,6 +48,7 @@ pub async fn run(
         limits: Limits::new(options.per_host),
         redactor: Arc::new(Redactor::new(plan.secrets())),
         started: world.clock.now(),
+        archive: options.archive.clone(),
     });
     let (tell, told) = mpsc::unbounded_channel();
     let scope = Arc::new(plan.scope(&Map::new()));

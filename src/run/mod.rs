@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::event::{Event, EventKind};
 use crate::model::outline::Header;
 use crate::model::{Decision, RunId};
+use crate::probe::Archive;
 
 /// How a run is carried out.
 #[derive(Clone, Debug)]
@@ -31,11 +32,13 @@ pub struct Options {
     pub allow_changes: bool,
     /// Whether commands and changes are refused.
     pub read_only: bool,
+    /// Earlier runs, where they can be asked.
+    pub archive: Option<Arc<dyn Archive>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { jobs: 16, per_host: 10, allow_changes: false, read_only: false }
+        Self { jobs: 16, per_host: 10, allow_changes: false, read_only: false, archive: None }
     }
 }
 

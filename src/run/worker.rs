@@ -29,6 +29,7 @@ pub(crate) struct Shop {
     pub limits: Limits,
     pub redactor: Arc<Redactor>,
     pub started: DateTime<Utc>,
+    pub archive: Option<Arc<dyn probe::Archive>>,
 }
 
 /// What a worker tells while it works.
@@ -277,7 +278,7 @@ impl Worker<'_> {
             run_started: shop.started,
             as_of: None,
             soak: None,
-            archive: None,
+            archive: shop.archive.as_ref(),
         };
         match shop.world.clock.timeout(step.timeout + step.probe.grace() + GRACE, step.probe.observe(&look)).await {
             Some(observation) => observation,

@@ -4,6 +4,7 @@ mod cases;
 mod checklist;
 mod checklists;
 mod demo;
+mod earlier_runs;
 mod engine;
 mod live;
 mod masking;

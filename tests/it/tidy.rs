@@ -22,6 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("run", &["model", "diag", "event", "judge", "sys", "template", "checklist", "probe", "plan"]),
     ("record", &["model", "diag", "event", "sys", "judge"]),
     ("signoff", &["model", "event", "judge", "record"]),
+    ("proof", &["model", "event", "judge", "record", "template"]),
     ("report", &["model", "stats", "event", "record", "signoff", "template", "judge"]),
     ("live", &["model", "event", "sys", "record", "report"]),
     ("demo", &["sys"]),
