@@ -15,6 +15,7 @@ mod prove;
 mod reports;
 mod run;
 mod signals;
+mod statements;
 mod stdio;
 
 use std::process::ExitCode;

@@ -205,13 +205,14 @@ impl Bench<'_> {
         }
     }
 
-    fn judge(&self, found: Found, _against: &[Reference]) -> Outcome {
+    fn judge(&self, found: Found, against: &[Reference]) -> Outcome {
         let terms = Terms {
             expect: self.outline.expect.as_ref(),
             warn: self.outline.warn.as_ref(),
             on_no_data: self.outline.on_no_data,
             series_any: self.outline.series_any,
             speaks: self.outline.speaks_for_itself,
+            against,
         };
         judge::look(&Observation::new("", found), &terms).outcome
     }

@@ -68,7 +68,14 @@ impl Folding {
         }
         let mut record =
             self.record.ok_or_else(|| FoldError { seq: 1, what: "the run has no events, so it never began".into() })?;
-        record.sections.sort_by_key(|section| section.outline.part != Part::Section);
+        record.sections.sort_by_key(|section| match section.outline.part {
+            Part::Guard => 0,
+            Part::Section => 1,
+            Part::OnGo | Part::OnNoGo | Part::Always => 2,
+        });
+        if record.paused.is_some() {
+            record.sections.iter_mut().flat_map(|s| &mut s.steps).for_each(|step| step.open = Outcome::Pending);
+        }
         record.head = head;
         Ok(record)
     }

@@ -110,6 +110,8 @@ pub struct StepRecord {
     pub checks: Vec<Check>,
     /// What a person answered, latest last.
     pub answers: Vec<Answer>,
+    /// What it counts as while it has no result: not enough to say, or waiting when the whole run waits.
+    pub open: Outcome,
 }
 
 impl RunRecord {
@@ -145,14 +147,15 @@ impl SectionRecord {
 impl StepRecord {
     /// Makes the record of a step that has not begun.
     pub fn new(outline: StepOutline) -> Self {
-        Self { outline, result: None, looks: Vec::new(), checks: Vec::new(), answers: Vec::new() }
+        let (looks, checks, answers) = (Vec::new(), Vec::new(), Vec::new());
+        Self { outline, result: None, looks, checks, answers, open: Outcome::Inconclusive }
     }
 
     /// Returns the outcome that counts: a person's answer before the run's own result; a step without either was cut
-    /// off, which is not enough to say.
+    /// off, which is not enough to say, or waits with the whole run.
     pub fn outcome(&self) -> Outcome {
         let answered = self.answers.last().map(|a| a.outcome);
         let looked = self.result.as_ref().map(|r| r.outcome);
-        answered.or(looked).unwrap_or(Outcome::Inconclusive)
+        answered.or(looked).unwrap_or(self.open)
     }
 }

@@ -250,6 +250,7 @@ impl Worker<'_> {
             on_no_data: outline.on_no_data,
             series_any: outline.series_any,
             speaks: outline.speaks_for_itself,
+            against: &[],
         };
         let mut verdict = judge::look(&observation, &terms);
         if attempts > 1 && !matches!(observation.found, Found::CouldNotLook { .. }) {
