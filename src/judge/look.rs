@@ -6,6 +6,7 @@
 //! was answered with no data, as that is what it asks for, but of nothing else that could not be looked into. What was
 //! not measured at all is inconclusive whatever the step says of no data.
 
+use super::canary;
 use super::compare;
 use super::matching::{self, Seen, Truth};
 use super::relative::Relative;
@@ -193,6 +194,10 @@ impl Asked<'_> {
                 finding.value = Some(length as f64);
                 format!("length {length}")
             }
+            (Matcher::NotWorse(worse, effect), _) => match seen {
+                Seen::Json(vectors) => canary::judge(vectors, *worse, *effect).1,
+                _ => words::value(value, kind, None),
+            },
             _ => match (value, seen.number()) {
                 (Value::Json(_), Some(number)) if compare::unit_of(matcher).is_some() => {
                     words::number(number, kind, unit)

@@ -6,6 +6,7 @@
 //! are relative to an earlier value and `that` for expressions;
 //! [`words`] says limits and values; [`window`] judges a row of looks; [`gate`] turns outcomes into a decision.
 
+mod canary;
 mod compare;
 mod equal;
 pub mod gate;

@@ -57,6 +57,7 @@ impl fmt::Display for Words<'_> {
                 Relation::Between(low, high) => write!(f, "between {low}x and {high}x {against}"),
                 Relation::Within(share) => write!(f, "within {} of {against}", percent(*share)),
             },
+            Matcher::NotWorse(worse, effect) => f.write_str(&super::canary::limit(*worse, *effect)),
             Matcher::Equals(literal) => f.write_str(&self::literal(literal)),
             Matcher::StatusClass(class) => write!(f, "{class}xx"),
             Matcher::OneOf(of) => write!(f, "one of {}", joined(of, ", ")),

@@ -123,7 +123,7 @@ pub(super) fn measure_name(redactor: &Redactor, name: &MeasureName) -> Option<Me
 fn matcher(redactor: &Redactor, matcher: &mut Matcher) {
     let hidden = |quantity: &Quantity| redactor.hides(&quantity.value);
     let masked = match matcher {
-        Matcher::Relative(..) => false,
+        Matcher::Relative(..) | Matcher::NotWorse(..) => false,
         Matcher::Compare(_, one) | Matcher::Within(_, one) => hidden(one),
         Matcher::Between(low, high) | Matcher::Around(low, high) => hidden(low) || hidden(high),
         Matcher::Equals(value) | Matcher::Contains(value) => {
