@@ -94,6 +94,7 @@ fn limits_of(matcher: &Matcher, into: &mut Vec<f64>) {
         | Matcher::EndsWith(_)
         | Matcher::Matches(_)
         | Matcher::Semver(_)
+        | Matcher::NotWorse(..)
         | Matcher::Length(_)
         | Matcher::Exists
         | Matcher::Absent
@@ -131,6 +132,7 @@ pub fn meets(number: f64, matcher: &Matcher) -> Option<bool> {
         | Matcher::EndsWith(_)
         | Matcher::Matches(_)
         | Matcher::Semver(_)
+        | Matcher::NotWorse(..)
         | Matcher::Length(_)
         | Matcher::Empty
         | Matcher::Every

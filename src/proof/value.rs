@@ -189,7 +189,7 @@ fn appearing(part: &Part, value: &Value) -> Option<Value> {
         (Kind::Json, Value::Json(Json::Object(_))) => Value::Json(json!({ MADE_UP: 0 })),
         (Kind::Json, _) => Value::Json(json!(MADE_UP)),
         (Kind::Quantity, _) => Value::Series(vec![Sample { labels: Default::default(), value: 1.0 }]),
-        (Kind::Number | Kind::Ratio | Kind::Duration | Kind::Size | Kind::Rate, _) => Value::Number(1.0),
+        (Kind::Number | Kind::Ratio | Kind::Duration | Kind::Size | Kind::Rate | Kind::Growth, _) => Value::Number(1.0),
     })
 }
 

@@ -13,7 +13,6 @@ use rsa::signature::{SignatureEncoding, Signer as _};
 use ssh_key::private::{KeypairData, RsaKeypair};
 use ssh_key::public::{EcdsaPublicKey, KeyData};
 
-use super::agent::text;
 use super::ssh::{PublicKey, SignError, Signer};
 
 /// Object identifiers in DER: what kind of key it is.
@@ -111,6 +110,14 @@ fn rsa(pair: &RsaKeypair, data: &[u8]) -> ssh_key::Result<Vec<u8>> {
         rsa::RsaPrivateKey::from_components(number(&public.n)?, number(&public.e)?, number(&private.d)?, factors)?;
     let signature = SigningKey::<Sha256>::new(key).try_sign(data).map_err(|_| ssh_key::Error::Crypto)?;
     Ok(signature.to_vec())
+}
+
+/// Takes a part of SSH's form: four bytes of length, and so many bytes.
+fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, behind) = rest.split_first_chunk::<4>()?;
+    let (text, behind) = behind.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    *rest = behind;
+    Some(text)
 }
 
 /// Puts content behind its tag and its length.
