@@ -22,8 +22,12 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Show what would run, in which order, against what
     Plan(PlanArgs),
-    /// Answer a manual step of a run
+    /// Answer the manual steps of a run
     Attest(AttestArgs),
+    /// Sign a run, or a hold point of it, with your SSH key
+    Sign(SignArgs),
+    /// Release a hold point that asks for no signature
+    Release(ReleaseArgs),
     /// Write reports of a run, also from an exported record
     Report(ReportArgs),
     /// Show that the gate can go red: judge a run again on measures changed for the worse
@@ -165,12 +169,13 @@ pub(crate) struct PlanArgs {
 }
 
 #[derive(Debug, Group)]
-#[command(group = clap::ArgGroup::new("answer").required(true))]
+#[command(group = clap::ArgGroup::new("answer").requires("step"))]
 pub(crate) struct AttestArgs {
     /// The run: its id, a unique prefix of it, or last
+    #[arg(default_value = "last")]
     pub run: String,
-    /// The step's id
-    pub step: String,
+    /// The step's id; without one all that are open are gone through
+    pub step: Option<String>,
     /// It is as it should be
     #[arg(long, group = "answer")]
     pub pass: bool,
@@ -183,6 +188,78 @@ pub(crate) struct AttestArgs {
     /// What was seen, or why it does not apply
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub note: String,
+    /// Who answers; the user when not given
+    #[arg(long = "as", value_name = "NAME")]
+    pub named: Option<String>,
+    /// In which role, for a step that asks for one
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<String>,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+/// What a signer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SaysArg {
+    /// Yes
+    Approve,
+    /// Yes, under --conditions
+    Conditional,
+    /// No; say why with --note
+    Reject,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct SignArgs {
+    /// The run: its id, a unique prefix of it, or last
+    pub run: String,
+    /// In which role
+    #[arg(long, value_name = "ROLE")]
+    pub role: String,
+    /// What you say
+    #[arg(long, value_enum)]
+    pub decision: SaysArg,
+    /// A condition under which the yes holds; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub conditions: Vec<String>,
+    /// With which words; a rejection needs them
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub note: String,
+    /// The hold point that is signed; the end of the run when not given
+    #[arg(long, value_name = "SECTION")]
+    pub hold: Option<String>,
+    /// The key: a file, or the fingerprint or comment of one in your ssh-agent; the agent's only key when not given
+    #[arg(long, env = "HOLDPOINT_KEY", value_name = "FILE")]
+    pub key: Option<String>,
+    /// Who signs, when the key speaks for several
+    #[arg(long = "as", value_name = "NAME")]
+    pub named: Option<String>,
+    /// Whose key is whose, in OpenSSH's format; the checklist's own file when not given
+    #[arg(long, env = "HOLDPOINT_ALLOWED_SIGNERS", value_name = "FILE")]
+    pub allowed_signers: Option<PathBuf>,
+    /// Sign without asking at the terminal
+    #[arg(long, short)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ReleaseArgs {
+    /// The run: its id, a unique prefix of it, or last
+    #[arg(default_value = "last")]
+    pub run: String,
+    /// The section whose hold point is released; the only one that waits when not given
+    pub section: Option<String>,
+    /// Decline instead; say why with --note
+    #[arg(long)]
+    pub decline: bool,
+    /// With which words
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub note: String,
+    /// Whose key is whose, in OpenSSH's format; the checklist's own file when not given
+    #[arg(long, env = "HOLDPOINT_ALLOWED_SIGNERS", value_name = "FILE")]
+    pub allowed_signers: Option<PathBuf>,
     #[command(flatten)]
     pub store: StoreArg,
 }
@@ -275,6 +352,9 @@ pub(crate) struct ExportArgs {
     /// The file to write; stdout when not given
     #[arg(long, short, value_name = "PATH")]
     pub output: Option<PathBuf>,
+    /// Write the signatures instead, each with the text it covers, and print how ssh-keygen verifies them
+    #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
+    pub signatures: Option<PathBuf>,
     #[command(flatten)]
     pub store: StoreArg,
 }

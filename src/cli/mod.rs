@@ -12,10 +12,14 @@ mod init;
 mod load;
 mod past;
 mod prove;
+mod release;
 mod reports;
 mod run;
+mod sign;
 mod signals;
 mod statements;
+mod signatures;
+mod signers;
 mod stdio;
 
 use std::process::ExitCode;
@@ -64,6 +68,8 @@ fn dispatch(args: Args) -> Result<u8> {
         Command::Check(args) => check::main(&args),
         Command::Plan(args) => describe::main(&args),
         Command::Attest(args) => attest::main(&args),
+        Command::Sign(args) => sign::main(&args),
+        Command::Release(args) => release::main(&args),
         Command::Report(args) => past::report(&args),
         Command::Prove(args) => prove::main(&args),
         Command::Runs(args) => past::runs(&args),

@@ -111,7 +111,10 @@ pub(super) fn export(args: &ExportArgs) -> Result<u8> {
     let store = open_existing(&args.store.store)?;
     let run = store.resolve(&args.run)?;
     // The run is verified before it leaves the house.
-    record::load(&*store, &run)?;
+    let record = record::load(&*store, &run)?;
+    if let Some(folder) = &args.signatures {
+        return super::signatures::write(&record, folder);
+    }
     match &args.output {
         None => {
             let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -128,7 +131,8 @@ pub(super) fn export(args: &ExportArgs) -> Result<u8> {
 
 /// Rules on a record and looks at it.
 fn view(record: RunRecord) -> RunView {
-    let ruling = signoff::decide(&record, &[], Utc::now());
+    let signers = super::signers::at_hand(&record);
+    let ruling = signoff::decide_against(&record, &[], signers.as_ref(), Utc::now());
     RunView::new(Arc::new(record), &ruling)
 }
 

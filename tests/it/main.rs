@@ -1,5 +1,6 @@
 //! The one integration binary: what the program does as a whole, against real servers where they can be had.
 
+mod approval;
 mod cases;
 mod checklist;
 mod checklists;

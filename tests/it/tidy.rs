@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("plan", &["model", "diag", "yaml", "shape", "template", "judge", "checklist", "promql", "source", "probe"]),
     ("run", &["model", "diag", "event", "judge", "sys", "template", "checklist", "probe", "plan"]),
     ("record", &["model", "diag", "event", "sys", "judge"]),
-    ("signoff", &["model", "event", "judge", "sys", "record"]),
+    ("signoff", &["model", "diag", "event", "yaml", "shape", "judge", "sys", "record"]),
     ("proof", &["model", "event", "judge", "record", "template"]),
     ("attestation", &["model", "event", "record", "signoff"]),
     ("report", &["model", "stats", "event", "record", "signoff", "template", "judge"]),

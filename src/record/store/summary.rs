@@ -88,6 +88,7 @@ impl Change {
             | EventKind::Held { .. }
             | EventKind::Released { .. }
             | EventKind::Paused { .. }
+            | EventKind::Waiting { .. }
             | EventKind::ClockMoved { .. }
             | EventKind::Waived { .. }
             | EventKind::Signed { .. }
