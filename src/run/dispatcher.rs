@@ -57,6 +57,7 @@ pub async fn run(errand: Errand) -> Ended {
         limits: Limits::new(options.per_host),
         redactor: Arc::new(Redactor::new(plan.secrets())),
         started,
+        archive: options.archive.clone(),
     });
     let (tell, told) = mpsc::unbounded_channel();
     let seq = point.as_ref().map_or(0, Point::seq);

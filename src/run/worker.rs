@@ -31,6 +31,7 @@ pub(crate) struct Shop {
     pub limits: Limits,
     pub redactor: Arc<Redactor>,
     pub started: DateTime<Utc>,
+    pub archive: Option<Arc<dyn probe::Archive>>,
 }
 
 /// What one worker is asked for.
@@ -460,7 +461,7 @@ impl Worker<'_> {
             run_started: shop.started,
             as_of,
             soak: self.soak,
-            archive: None,
+            archive: shop.archive.as_ref(),
         };
         match shop.world.clock.timeout(step.timeout + step.probe.grace() + GRACE, step.probe.observe(&look)).await {
             Some(observation) => observation,
