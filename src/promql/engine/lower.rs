@@ -148,11 +148,7 @@ impl Lowering<'_> {
         Ok(Node { at, kind, fixed: false })
     }
 
-    fn selector(
-        &mut self,
-        parsed: &VectorSelector,
-        range: Option<Duration>,
-    ) -> Result<(Selector, i64), QueryError> {
+    fn selector(&mut self, parsed: &VectorSelector, range: Option<Duration>) -> Result<(Selector, i64), QueryError> {
         if !self.peek_is("{") {
             self.next += 1;
         }
@@ -340,9 +336,10 @@ fn milliseconds(duration: Duration) -> Result<i64, QueryError> {
     // Rounds what came from a number of seconds.
     let ms = (duration.as_nanos() + 500) / 1_000_000;
     // 10,000 years: sums of a few of them still fit.
-    i64::try_from(ms).ok().filter(|ms| *ms < 315_360_000_000_000).ok_or_else(|| {
-        QueryError::Invalid(format!("duration out of range: {} seconds", duration.as_secs()))
-    })
+    i64::try_from(ms)
+        .ok()
+        .filter(|ms| *ms < 315_360_000_000_000)
+        .ok_or_else(|| QueryError::Invalid(format!("duration out of range: {} seconds", duration.as_secs())))
 }
 
 fn sorted(labels: &[String]) -> Vec<String> {

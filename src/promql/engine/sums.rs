@@ -55,7 +55,11 @@ impl Mean {
     }
 
     pub(super) fn mean(self) -> f64 {
-        if self.stepwise { self.sum.sum + self.sum.lost } else { self.sum.sum / self.count + self.sum.lost / self.count }
+        if self.stepwise {
+            self.sum.sum + self.sum.lost
+        } else {
+            self.sum.sum / self.count + self.sum.lost / self.count
+        }
     }
 }
 

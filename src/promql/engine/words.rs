@@ -203,7 +203,8 @@ mod tests {
 
     #[test]
     fn only_what_the_parser_cannot_read_is_rewritten() {
-        for query in ["rate(x[5m] offset -1h)", "x[5m:]", "max_over_time(x[5m:1m] @ 3)", "{a=\"[1+1]\"}", "offset + 5"] {
+        for query in ["rate(x[5m] offset -1h)", "x[5m:]", "max_over_time(x[5m:1m] @ 3)", "{a=\"[1+1]\"}", "offset + 5"]
+        {
             assert_eq!(mended(query).as_deref(), Ok(query));
         }
         for (query, text) in [

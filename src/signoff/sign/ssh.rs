@@ -131,7 +131,11 @@ impl Signer {
 pub fn verify(text: &str, armour: &str) -> Result<PublicKey, String> {
     let signature = SshSig::from_pem(armour).map_err(|e| format!("the signature cannot be read: {e}"))?;
     if signature.version() != SshSig::VERSION {
-        return Err(format!("the signature has version {}, this program knows {}", signature.version(), SshSig::VERSION));
+        return Err(format!(
+            "the signature has version {}, this program knows {}",
+            signature.version(),
+            SshSig::VERSION
+        ));
     }
     if signature.namespace() != NAMESPACE {
         return Err(format!("the signature is for {:?}, not for {NAMESPACE:?}", signature.namespace()));
@@ -151,7 +155,9 @@ pub fn verify(text: &str, armour: &str) -> Result<PublicKey, String> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
     /// The key cannot be used.
-    #[error("the key cannot be used: {what}; it must be a key of OpenSSH (ed25519, ecdsa, or rsa of 2048 to 4096 bits)")]
+    #[error(
+        "the key cannot be used: {what}; it must be a key of OpenSSH (ed25519, ecdsa, or rsa of 2048 to 4096 bits)"
+    )]
     Key {
         /// Why.
         what: String,
@@ -192,7 +198,8 @@ fn sign_with_rsa(pair: &RsaKeypair, text: &[u8]) -> ssh_key::Result<SshSig> {
     let number = |n: &ssh_key::Mpint| BigUint::try_from(n);
     let (public, private) = (&pair.public, &pair.private);
     let factors = vec![number(&private.p)?, number(&private.q)?];
-    let key = rsa::RsaPrivateKey::from_components(number(&public.n)?, number(&public.e)?, number(&private.d)?, factors)?;
+    let key =
+        rsa::RsaPrivateKey::from_components(number(&public.n)?, number(&public.e)?, number(&private.d)?, factors)?;
     let data = SshSig::signed_data(NAMESPACE, HashAlg::Sha512, text)?;
     let signature = SigningKey::<Sha512>::new(key).try_sign(&data).map_err(|_| ssh_key::Error::Crypto)?;
     let kind = Algorithm::Rsa { hash: Some(HashAlg::Sha512) };

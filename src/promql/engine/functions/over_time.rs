@@ -285,7 +285,8 @@ mod tests {
     use super::*;
 
     fn run(name: &str, values: &[f64], args: [f64; 2]) -> Option<f64> {
-        let samples: Vec<_> = values.iter().enumerate().map(|(i, v)| Sample { t: 10_000 * (i as i64 + 1), v: *v }).collect();
+        let samples: Vec<_> =
+            values.iter().enumerate().map(|(i, v)| Sample { t: 10_000 * (i as i64 + 1), v: *v }).collect();
         let (_, over) = FUNCTIONS.iter().find(|(n, _)| *n == name).expect(name);
         (over.run)(&Range { samples: &samples, from: 0, to: 60_000, now: 60_000, args, extent: Extent::Plain })
     }
