@@ -13,6 +13,7 @@ mod probe_http;
 mod probe_log;
 mod probe_promql;
 mod probe_tcp;
+mod promql_differential;
 mod promqltest;
 mod readme;
 mod record;
