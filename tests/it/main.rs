@@ -16,6 +16,8 @@ mod probe_log;
 mod probe_promql;
 mod probe_tcp;
 mod prove;
+mod promql_differential;
+mod promqltest;
 mod readme;
 mod record;
 mod reliability;
