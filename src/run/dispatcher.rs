@@ -70,6 +70,15 @@ pub async fn run(
     dispatcher.run(identity).await
 }
 
+/// Ends what sources collect when the run ends.
+struct Collecting<'p>(&'p Plan);
+
+impl Drop for Collecting<'_> {
+    fn drop(&mut self) {
+        self.0.sources.end();
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
     Idle,
@@ -100,6 +109,7 @@ impl Dispatcher {
         self.emitter.emit(EventKind::RunStarted { run: identity.run, header: Box::new(identity.header) });
         self.announce_plan().await;
         let plan = Arc::clone(&self.plan);
+        let _collecting = self.collect(&plan);
         for (position, section) in plan.sections.iter().enumerate().filter(|(_, s)| s.outline.part == Part::Section) {
             self.section(position, section).await;
         }
@@ -117,6 +127,16 @@ impl Dispatcher {
         self.settle_record().await;
         let (decision, reasons) = if self.interrupted.is_some() { self.decide() } else { (decision, reasons) };
         Ended { decision, reasons, interrupted: self.interrupted.clone() }
+    }
+
+    /// Lets the sources begin that collect while the run goes on, of those that a chosen step asks.
+    fn collect<'p>(&self, plan: &'p Plan) -> Collecting<'p> {
+        for step in plan.steps.iter().filter(|step| step.selected && !step.skipped) {
+            if let Some(name) = step.probe.source() {
+                plan.sources.begin(name, &self.shop.world, &self.scope);
+            }
+        }
+        Collecting(plan)
     }
 
     /// Waits until everything so far is on disk. A store that fails has not kept what the decision stands on.

@@ -1,9 +1,15 @@
-//! Clients of the back ends that are asked about a service. One file a kind; [`declared`] reads `sources:`.
+//! Clients of the back ends that are asked about a service. One file a kind; [`declared`] reads `sources:`, [`reach`]
+//! says how to reach one over HTTP, and [`metrics`] is whatever answers PromQL.
 
 pub mod declared;
+pub mod metrics;
+pub mod pages;
 pub mod prometheus;
+pub mod reach;
 
 pub use declared::{SHAPE, Sources};
+pub use metrics::{Asked, Metrics};
+pub use pages::Moment;
 pub use prometheus::Prometheus;
 
 /// Why a back end gave no usable answer: nothing is known of the service.

@@ -10,8 +10,8 @@ use super::{empty, range};
 use crate::model::{Expectation, Found, MeasureName, Measures, Note, Observation, Sample, Value};
 use crate::probe::{Look, Probe, Wants};
 use crate::promql;
-use crate::source::Failure;
-use crate::source::prometheus::{self, Answer, Data, Endpoint, Point, Row, When};
+use crate::source::prometheus::{self, Answer, Data, Point, Row, When};
+use crate::source::{Asked, Failure, Moment};
 use crate::template::{Scope, Template};
 
 /// A `promql` step.
@@ -26,8 +26,10 @@ pub(super) struct Promql {
     pub(super) span: Option<Span>,
     pub(super) at: Option<Template>,
     pub(super) source: String,
-    /// The URL of the source, for limits per host.
-    pub(super) url: Template,
+    /// The URL of the source, for limits per host; nothing when it is asked without the network.
+    pub(super) url: Option<Template>,
+    /// Whether a look may wait for samples, by the clock.
+    pub(super) waits: bool,
     pub(super) any: bool,
     pub(super) max_series: usize,
 }
@@ -63,7 +65,15 @@ impl Probe for Promql {
     }
 
     fn host(&self, scope: &Scope) -> Option<String> {
-        prometheus::host(&self.url, scope)
+        prometheus::host(self.url.as_ref()?, scope)
+    }
+
+    fn source(&self) -> Option<&str> {
+        Some(&self.source)
+    }
+
+    fn needs(&self) -> Option<Duration> {
+        self.waits.then_some(Duration::ZERO)
     }
 
     async fn observe(&self, look: &Look<'_>) -> Observation {
@@ -73,27 +83,31 @@ impl Probe for Promql {
         };
         let mut observation = Observation::new(query.as_str(), Found::Measures(Measures::new()));
         // A variable may have made it invalid; the place is of no use any more.
-        if let (false, Err(error)) = (self.query.is_literal(), promql::parse(&query)) {
-            observation.found = Found::refused(format!("the query is not valid: {error}"));
-            return observation;
-        }
-        let endpoint = match look.sources.prometheus(Some(&self.source)) {
-            Some(source) => source.endpoint(look.world, look.scope, look.timeout),
+        let parsed = match promql::parse(&query) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                observation.found = Found::refused(format!("the query is not valid: {error}"));
+                return observation;
+            }
+        };
+        let opened = match look.sources.metrics(Some(&self.source)) {
+            Some(source) => source.open(look.world, look.scope, look.timeout).await,
             None => Err(Failure::lasting(format!("there is no source {:?}", self.source))),
         };
-        let found = match endpoint {
-            Ok(endpoint) => {
-                observation.through = Some(endpoint.shown());
-                let found = self.ask(&endpoint, &query, look, &mut observation.notes).await;
+        let found = match opened {
+            Ok(source) => {
+                observation.through = Some(source.shown());
+                let found = self.ask_when_ready(&source, &parsed, look, &mut observation.notes).await;
                 if !matches!(found, Err(Failure { retry: true, .. })) {
-                    observation.through = Some(endpoint.through().await);
+                    observation.through = Some(source.through().await);
                 }
+                observation.notes.extend(source.notes().into_iter().map(Note::warning));
                 found
             }
             Err(failure) => Err(failure),
         };
         observation.found = match found {
-            Ok(measures) => Found::Measures(measures),
+            Ok(found) => found,
             Err(failure) => Found::CouldNotLook { cause: failure.cause, retry: failure.retry },
         };
         observation
@@ -101,24 +115,40 @@ impl Probe for Promql {
 }
 
 impl Promql {
-    async fn ask(
+    /// Asks once the samples that the query looks at are there; says so when they are not.
+    async fn ask_when_ready(
         &self,
-        endpoint: &Endpoint<'_>,
-        query: &str,
+        source: &Asked<'_>,
+        query: &promql::Query,
         look: &Look<'_>,
         notes: &mut Vec<Note>,
-    ) -> Result<Measures, Failure> {
+    ) -> Result<Found, Failure> {
         let at = match &self.at {
             None => None,
             Some(template) => Some(read_time(template, look.scope)?),
         };
-        let now = at.unwrap_or_else(|| look.world.clock.now());
+        let span = self.span.map_or(Duration::ZERO, |span| span.length);
+        let moment = Moment { at, span, reach: promql::reach(query) };
+        if let Err(cause) = source.ready(&moment).await {
+            return Ok(Found::NotEnough { cause });
+        }
+        self.ask(source, query.text(), at, notes).await.map(Found::Measures)
+    }
+
+    async fn ask(
+        &self,
+        source: &Asked<'_>,
+        query: &str,
+        at: Option<DateTime<Utc>>,
+        notes: &mut Vec<Note>,
+    ) -> Result<Measures, Failure> {
+        let now = at.unwrap_or_else(|| source.now());
         let when = match (self.span, at) {
             (None, None) => When::Now,
             (None, Some(at)) => When::At(at),
             (Some(span), _) => When::Range { start: before(now, span.length), end: now, step: span.step },
         };
-        let answer = endpoint.query(query, when).await?;
+        let answer = source.query(query, when).await?;
         complete(&answer)?;
         notes.extend(answer.infos.iter().map(|i| Note::info(bounded(i))));
         self.bound(&answer)?;
@@ -133,9 +163,9 @@ impl Promql {
                 }
             }
             Data::Vector(points) => {
-                self.vector(endpoint, query, when, points, &mut measures).await;
+                self.vector(source, query, when, points, &mut measures).await;
             }
-            Data::Matrix(rows) => self.matrix(endpoint, query, now, rows, notes, &mut measures).await?,
+            Data::Matrix(rows) => self.matrix(source, query, now, rows, notes, &mut measures).await?,
             Data::Text(_) => return Err(Failure::lasting("the query gives a text, not numbers")),
             Data::Histograms => {
                 return Err(Failure::lasting(
@@ -162,19 +192,12 @@ impl Promql {
         }
     }
 
-    async fn vector(
-        &self,
-        endpoint: &Endpoint<'_>,
-        query: &str,
-        when: When,
-        points: Vec<Point>,
-        measures: &mut Measures,
-    ) {
+    async fn vector(&self, source: &Asked<'_>, query: &str, when: When, points: Vec<Point>, measures: &mut Measures) {
         let count = points.len();
-        let age = self.age(endpoint, query, when, &points).await;
+        let age = self.age(source, query, when, &points).await;
         let samples: Vec<Sample> = points.into_iter().map(|p| Sample { labels: p.labels, value: p.value }).collect();
         let value = match samples.iter().all(|s| s.value.is_nan()) {
-            true => Value::NoData(empty::explain(endpoint, query, when, count > 0).await),
+            true => Value::NoData(empty::explain(source, query, when, count > 0).await),
             false => Value::Series(samples.clone()),
         };
         measures.plain("value", value);
@@ -187,7 +210,7 @@ impl Promql {
 
     async fn matrix(
         &self,
-        endpoint: &Endpoint<'_>,
+        source: &Asked<'_>,
         query: &str,
         now: DateTime<Utc>,
         rows: Vec<Row>,
@@ -200,7 +223,7 @@ impl Promql {
         let numbers = rows.iter().flat_map(|r| &r.samples).filter(|(_, v)| !v.is_nan()).count();
         let all = rows.iter().map(|r| r.samples.len()).sum::<usize>();
         if numbers == 0 {
-            let why = empty::explain(endpoint, query, When::At(now), all > 0).await;
+            let why = empty::explain(source, query, When::At(now), all > 0).await;
             measures.plain("value", Value::NoData(why.clone()));
             for name in names.iter().chain(&["age"]) {
                 measures.plain(name, Value::NoData(why.clone()));
@@ -242,14 +265,14 @@ impl Promql {
     }
 
     /// Asks how old the samples are, if anybody wants to know.
-    async fn age(&self, endpoint: &Endpoint<'_>, query: &str, when: When, points: &[Point]) -> Option<Value> {
+    async fn age(&self, source: &Asked<'_>, query: &str, when: When, points: &[Point]) -> Option<Value> {
         match self.wants.any("age") {
-            true => Some(self.age_of(endpoint, query, when, points).await),
+            true => Some(self.age_of(source, query, when, points).await),
             false => None,
         }
     }
 
-    async fn age_of(&self, endpoint: &Endpoint<'_>, query: &str, when: When, points: &[Point]) -> Value {
+    async fn age_of(&self, source: &Asked<'_>, query: &str, when: When, points: &[Point]) -> Value {
         let selector = promql::parse(query).is_ok_and(|q| q.is_selector());
         if !selector {
             return Value::NoData(
@@ -259,7 +282,7 @@ impl Promql {
         let Some(now) = points.first().map(|p| p.at) else {
             return Value::NoData("there are no series".into());
         };
-        match endpoint.query(&format!("timestamp({query})"), when).await {
+        match source.query(&format!("timestamp({query})"), when).await {
             Ok(answer) if !answer.warnings.is_empty() => {
                 Value::NoData("the server says that the answer may be incomplete".into())
             }

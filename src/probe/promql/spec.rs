@@ -5,10 +5,12 @@ use std::time::Duration;
 use super::check::{Checked, check};
 use super::look::{Promql, Span};
 use crate::diag::Diagnostic;
+use crate::model::quantity;
 use crate::model::{Expectation, Kind, Matcher, MeasureName, Op, Quantity};
 use crate::probe::{Compiling, Probe};
 use crate::promql::{self, Answer, Query, SyntaxError};
 use crate::shape::{Object, Shape, field, required};
+use crate::source::Metrics;
 use crate::template::{Place, Template};
 use crate::yaml::Node;
 
@@ -50,7 +52,7 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
     let at = map.and_then(|m| compiling.reading.template_at(m, "at", Place::Plain));
     let source = find_source(compiling, map.unwrap_or(query_node), map.and_then(|m| m.get("source")));
     range_measures_need_a_range(compiling, query_node, range.is_some());
-    let (template, (source, url)) = (template?, source?);
+    let (template, source) = (template?, source?);
     let span = match span {
         Some(read) => Some(read?),
         None => None,
@@ -62,8 +64,9 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
         limit: String::new(),
         span,
         at,
-        source,
-        url,
+        source: source.name().to_owned(),
+        url: source.url().cloned(),
+        waits: source.waits(),
         any: map.and_then(|m| m.get("series_policy")).and_then(Node::text) == Some("any"),
         max_series: map.and_then(|m| m.get("max_series")).and_then(Node::number).map_or(1000, |n| n as usize),
     };
@@ -77,6 +80,7 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
         Checked::Valid(query) => {
             gives_numbers(compiling, query_node, &query)?;
             odd(compiling, query_node, &query);
+            is_kept(compiling, query_node, &query, &probe, source);
             take_apart(compiling, query_node, &query, &mut probe);
         }
     }
@@ -113,6 +117,21 @@ fn gives_numbers(compiling: &mut Compiling<'_, '_>, node: &Node, query: &Query) 
     };
     compiling.reading.say(Diagnostic::error("bad-promql", node.span, message));
     None
+}
+
+/// A source that keeps less than the query looks back to would never have enough.
+fn is_kept(compiling: &mut Compiling<'_, '_>, node: &Node, query: &Query, probe: &Promql, source: Metrics<'_>) {
+    let Some(keep) = source.keeps() else { return };
+    let filled = probe.query.render(compiling.reading.inputs).ok().and_then(|text| promql::parse(&text).ok());
+    let back =
+        promql::reach(filled.as_ref().unwrap_or(query)).back + probe.span.map_or(Duration::ZERO, |span| span.length);
+    if back <= keep {
+        return;
+    }
+    let words = |d: Duration| quantity::seconds(d.as_secs_f64());
+    let message = format!("the query looks back {}, and {:?} keeps {}", words(back), source.name(), words(keep));
+    let help = format!("write `keep: {}` in the source, or shorten the range", words(back));
+    compiling.reading.say(Diagnostic::error("beyond-keep", node.span, message).help(help));
 }
 
 fn odd(compiling: &mut Compiling<'_, '_>, node: &Node, query: &Query) {
@@ -174,24 +193,25 @@ fn read_range(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Span> {
     Some(Span { length, step })
 }
 
-fn find_source(compiling: &mut Compiling<'_, '_>, place: &Node, named: Option<&Node>) -> Option<(String, Template)> {
+fn find_source<'s>(compiling: &mut Compiling<'s, '_>, place: &Node, named: Option<&Node>) -> Option<Metrics<'s>> {
     let name = named.and_then(Node::text).map(str::to_owned).or_else(|| compiling.source.clone());
     let span = named.unwrap_or(place).span;
-    if let Some(found) = compiling.sources.prometheus(name.as_deref()) {
-        return Some((found.name().to_owned(), found.url().clone()));
+    let sources = compiling.sources;
+    if let Some(found) = sources.metrics(name.as_deref()) {
+        return Some(found);
     }
-    let names = compiling.sources.names();
+    let names = sources.names();
     let diagnostic = match name {
         Some(name) => {
             Diagnostic::error("unknown-source", span, format!("there is no source {name:?}")).near(&name, names)
         }
         None if names.clone().next().is_some() => {
             let names: Vec<_> = names.collect();
-            Diagnostic::error("no-source", span, "it is not clear which Prometheus is meant; name one with `source`")
+            Diagnostic::error("no-source", span, "it is not clear which source is meant; name one with `source`")
                 .help(format!("the sources are {}", names.join(", ")))
         }
         None => Diagnostic::error("no-source", span, "there is no Prometheus to ask")
-            .help("declare one: `sources: { prometheus: { url: \"http://localhost:9090\" } }`"),
+            .help("declare one: `sources: { prometheus: { url: \"http://localhost:9090\" } }`; without a server, `sources: { scrape: \"http://localhost:8080/metrics\" }`"),
     };
     compiling.reading.say(diagnostic);
     None

@@ -107,6 +107,11 @@ impl Endpoint<'_> {
         }
     }
 
+    /// Tells the time of the clock here, which is taken for the server's.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.world.clock.now()
+    }
+
     /// Says through what is looked, with what is known already.
     pub fn shown(&self) -> String {
         format!("prometheus at {}", self.shown)
