@@ -178,10 +178,11 @@ fn take_sections(node: &mut Node, diagnostics: &mut Diagnostics) -> Vec<Section>
     }
     // Actions come after the sections, in a fixed order, wherever they are written.
     sections.sort_by_key(|section| match section.part {
-        Part::Section => 0,
-        Part::OnGo => 1,
-        Part::OnNoGo => 2,
-        Part::Always => 3,
+        Part::Guard => 0,
+        Part::Section => 1,
+        Part::OnGo => 2,
+        Part::OnNoGo => 3,
+        Part::Always => 4,
     });
     sections
 }

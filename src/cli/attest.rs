@@ -20,7 +20,7 @@ pub(super) fn main(args: &AttestArgs) -> Result<u8> {
         (_, true) => Outcome::Fail,
         _ => Outcome::NotApplicable,
     };
-    let answer = Answer { outcome, by: Env::of_process().user(), note: args.note.clone() };
+    let answer = Answer { note: args.note.clone(), ..Answer::new(outcome, Env::of_process().user()) };
     append_answer(&mut *store, &run, &StepId::new(args.step.as_str()), answer, Utc::now())?;
     let record = record::load(&*store, &run)?;
     let ruling = signoff::decide(&record, &[], Utc::now());

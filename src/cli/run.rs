@@ -195,6 +195,9 @@ fn identity(plan: &Plan, job: &Job<'_>) -> Identity {
         options: job.filters.clone(),
         strict: job.how.strict,
         roles: plan.roles.clone(),
+        sign_rules: plan.sign_rules.clone(),
+        soak: plan.soak.as_ref().map(|soak| soak.times),
+        as_of: None,
         appendix: plan.appendix.clone(),
     };
     Identity { run: run_id(now), header }

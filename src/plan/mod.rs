@@ -24,7 +24,9 @@ use crate::checklist::inputs::Inputs;
 use crate::checklist::reading::Reading;
 use crate::checklist::{Checklist, Section};
 use crate::diag::{Diagnostic, Diagnostics, SourceMap, Span};
-use crate::model::outline::{Appendix, ChecklistHead, OnNoData, Part, Role, SectionOutline, StepOutline, Table};
+use crate::model::outline::{
+    Appendix, Cell, ChecklistHead, OnNoData, Part, Role, SectionOutline, SignRules, Soak, StepOutline, Table,
+};
 use crate::model::{Secret, SectionId, StepId, id};
 use crate::probe::{Probe, ProbeKind};
 use crate::source::Sources;
@@ -44,14 +46,66 @@ pub struct Plan {
     pub sections: Vec<PlanSection>,
     /// The steps of all sections, in order.
     pub steps: Vec<PlanStep>,
+    /// In which order the sections run: all of them without a soak, those at the start of one.
+    pub flow: Vec<Flow>,
+    /// The timetable of a run that is spread over hours.
+    pub soak: Option<SoakPlan>,
+    /// The section whose steps are watched beside everything else.
+    pub guards: Option<usize>,
     /// The back ends.
     pub sources: Sources,
     /// Who must sign.
     pub roles: Vec<Role>,
+    /// What holds for every signature.
+    pub sign_rules: SignRules,
     /// Carried into the report.
     pub appendix: Vec<Appendix>,
     /// The texts that deferred expectations point into.
     pub texts: Arc<SourceMap>,
+}
+
+/// What runs next.
+#[derive(Clone, Debug)]
+pub enum Flow {
+    /// A section, as a position in [`Plan::sections`].
+    Section(usize),
+    /// The cells of a matrix.
+    Cells(Box<Cells>),
+}
+
+/// The cells of a matrix, and how one follows the other.
+#[derive(Clone, Debug)]
+pub struct Cells {
+    /// Whether they run side by side instead of one after another.
+    pub parallel: bool,
+    /// Whether the cells after one that did not pass are blocked.
+    pub stop: bool,
+    /// How long to wait between cells.
+    pub pause: Duration,
+    /// The cells in order.
+    pub cells: Vec<CellPlan>,
+}
+
+/// One cell and what runs in it.
+#[derive(Clone, Debug)]
+pub struct CellPlan {
+    /// The cell.
+    pub cell: Cell,
+    /// What runs.
+    pub flow: Vec<Flow>,
+    /// The actions of this cell alone, as positions in [`Plan::sections`]: they act on its own decision, when it is done.
+    pub actions: Vec<usize>,
+}
+
+/// What a soak looks at, and when.
+#[derive(Clone, Debug)]
+pub struct SoakPlan {
+    /// The timetable.
+    pub times: Soak,
+    /// What runs at every checkpoint.
+    pub checkpoint: Vec<Flow>,
+    /// What runs at the end.
+    pub end: Vec<Flow>,
 }
 
 /// A section of the plan.
@@ -98,12 +152,38 @@ pub struct PlanStep {
     pub uses: Vec<(String, usize)>,
     /// Begins only when these steps are done, however they came out.
     pub after: Vec<usize>,
+    /// Runs only when one of these did not come out well: it is the fallback of an action.
+    pub fallback_for: Vec<usize>,
+    /// What its relative limits are held against.
+    pub baseline: Option<BaselinePlan>,
     /// How much of what was seen is kept.
     pub evidence: EvidencePolicy,
     /// Whether `--only` and `--skip` leave it in, by name or because a selected step needs it.
     pub selected: bool,
     /// Whether `--skip` names it.
     pub skipped: bool,
+}
+
+/// Where a step's baseline comes from.
+#[derive(Clone, Debug)]
+pub enum BaselinePlan {
+    /// What another step of this run measured, as a position in [`Plan::steps`].
+    Step(usize),
+    /// What the same step measured in an earlier run.
+    Run(EarlierRun),
+    /// The probe asks for it along with its own question: another query, or the same one that much earlier.
+    Probe,
+    /// A value that is written down.
+    Value(crate::model::Quantity),
+}
+
+/// An earlier run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EarlierRun {
+    /// The latest run of the same checklist that was a go.
+    LastGo,
+    /// This run.
+    Id(String),
 }
 
 /// What must have come out well before something else runs.
@@ -200,7 +280,10 @@ pub fn build(
     if diagnostics.has_errors() {
         return None;
     }
-    Some(Plan { head, inputs, sections, steps, sources, roles, appendix, texts })
+    let run = |section: &PlanSection| section.outline.part == Part::Section;
+    let flow = (0..sections.len()).filter(|&at| run(&sections[at])).map(Flow::Section).collect();
+    let (soak, guards, sign_rules) = (None, None, SignRules::default());
+    Some(Plan { head, inputs, sections, steps, flow, soak, guards, sources, roles, sign_rules, appendix, texts })
 }
 
 /// The places of a step, for messages about its order.
@@ -311,6 +394,7 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
         let node = &section.node;
         let (name, id) = match section.part {
             Part::Section => (self.name_of(node), None),
+            Part::Guard => ("Guards".to_owned(), Some("guards")),
             Part::OnGo => ("After a go".to_owned(), Some("on-go")),
             Part::OnNoGo => ("After a no-go".to_owned(), Some("on-no-go")),
             Part::Always => ("In any case".to_owned(), Some("always")),
@@ -329,6 +413,10 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
             name,
             description: node.get("description").and_then(|n| self.reading.shown_text(n)),
             part: section.part,
+            at: None,
+            hold: None,
+            cells: Vec::new(),
+            of: None,
             origin: self.reading.sources.origin(place),
         }
     }

@@ -116,6 +116,11 @@ impl Builder<'_, '_, '_> {
             speaks_for_itself: kind.speaks_for_itself,
             window: window.words(),
             changes: node.get("changes").and_then(Node::text).map(str::to_owned),
+            baseline: None,
+            then_of: None,
+            fallback_for: None,
+            by: None,
+            blind_to: Vec::new(),
             guidance,
         };
         if section.part != Part::Section {
@@ -141,6 +146,8 @@ impl Builder<'_, '_, '_> {
             needs: needs.into_iter().map(|(id, _)| Need { id, steps: 0..0 }).collect(),
             uses: Vec::new(),
             after: Vec::new(),
+            fallback_for: Vec::new(),
+            baseline: None,
             evidence: evidence(node),
             selected,
             skipped,
@@ -201,6 +208,8 @@ impl Builder<'_, '_, '_> {
             source: named.or_else(|| self.defaults.source.clone()),
             timeout,
             ignore,
+            along: None,
+            soak: false,
         };
         (kind.compile)(&mut compiling, value)
     }

@@ -15,18 +15,18 @@ pub mod promql;
 pub mod tcp;
 pub mod wait;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::checklist::reading::Reading;
-use crate::model::{Expectation, Kind, MeasureName, Observation};
+use crate::model::{Decision, Expectation, Kind, MeasureName, Measures, Observation, Reference, RunId, StepId};
 use crate::shape::Shape;
 use crate::source::Sources;
 use crate::sys::World;
-use crate::template::Scope;
+use crate::template::{Scope, Template};
 use crate::yaml::Node;
 
 /// Every kind of probe, in the order of the manual.
@@ -105,6 +105,19 @@ pub struct Compiling<'a, 'b> {
     pub timeout: Duration,
     /// Patterns of expected noise, for log and text measures.
     pub ignore: &'a [String],
+    /// What the step's baseline is, when its own probe is to ask for it.
+    pub along: Option<Along>,
+    /// Whether the checklist is spread over a soak, so that a range may reach to its start.
+    pub soak: bool,
+}
+
+/// What a probe asks along with its own question, to hold the answer against.
+#[derive(Clone, Debug)]
+pub enum Along {
+    /// The same question about that much earlier.
+    Offset(Duration),
+    /// Another question.
+    Query(Template),
 }
 
 /// The measures that a step's expectations, captures and expressions use.
@@ -122,6 +135,11 @@ impl Wants {
     /// Tells whether no measure is used: everything that comes without effort is taken then.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
+    }
+
+    /// Walks over the measures that are used.
+    pub fn iter(&self) -> impl Iterator<Item = &MeasureName> {
+        self.names.iter()
     }
 
     /// Tells whether a measure is used at all, with or without keys.
@@ -152,6 +170,53 @@ pub struct Look<'a> {
     pub timeout: Duration,
     /// When the run began.
     pub run_started: DateTime<Utc>,
+    /// The past time that is asked about; nothing for now. Only probes that [`Probe::can_look_back`] are asked so.
+    pub as_of: Option<DateTime<Utc>>,
+    /// From when to when the soak goes, for `last: soak`.
+    pub soak: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Earlier runs, where they can be asked.
+    pub archive: Option<&'a dyn Archive>,
+}
+
+/// Earlier runs, for whoever builds on them. Implemented over the record; what it tells was verified.
+pub trait Archive: Send + Sync {
+    /// Finds runs, latest first.
+    ///
+    /// # Errors
+    /// Says why the archive cannot be asked, or what in it is damaged.
+    fn runs(&self, wanted: &WantedRun) -> Result<Vec<EarlierRun>, String>;
+
+    /// Returns what a step measured in its last look of a run.
+    ///
+    /// # Errors
+    /// Says why there is no such value.
+    fn measures(&self, run: &RunId, step: &StepId) -> Result<(Measures, DateTime<Utc>), String>;
+}
+
+/// Which earlier runs are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct WantedRun {
+    /// Of a checklist: the end of its path, or its title.
+    pub checklist: Option<String>,
+    /// This very run, by its name.
+    pub run: Option<RunId>,
+    /// An exported record instead of the store.
+    pub record: Option<String>,
+}
+
+/// An earlier run, as far as others build on it.
+#[derive(Clone, Debug)]
+pub struct EarlierRun {
+    /// The run.
+    pub run: RunId,
+    /// The title of its checklist.
+    pub checklist: String,
+    /// What it comes to, judged again now: signatures that lapsed count as missing.
+    pub decision: Decision,
+    /// When it ended, or was last added to.
+    pub at: DateTime<Utc>,
+    /// Its inputs as the record shows them, secrets left out.
+    pub inputs: BTreeMap<String, serde_json::Value>,
 }
 
 /// Looks, and returns measures.
@@ -196,6 +261,22 @@ pub trait Probe: Send + Sync {
     /// end gets time to do so. A look that is dropped before ends it at once.
     fn grace(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// Tells whether it can be asked what was there at a past time.
+    fn can_look_back(&self) -> bool {
+        false
+    }
+
+    /// Tells whether it can ask for its own baseline; see [`Along`].
+    fn takes_along(&self) -> bool {
+        false
+    }
+
+    /// Asks for the baseline of each measure that the step uses, with where it comes from; what cannot be had is there
+    /// with the reason. Nothing when the probe was not made with an [`Along`].
+    async fn along(&self, _look: &Look<'_>) -> Vec<Reference> {
+        Vec::new()
     }
 
     /// Tells whether it runs a command: refused by `--read-only`.

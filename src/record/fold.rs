@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::{Head, RunRecord, SectionRecord, StepRecord};
-use crate::event::{Answer, Event, EventKind, Look, StepResult};
+use super::{Check, Head, Paused, RunRecord, SectionRecord, StepRecord};
+use crate::event::{Answer, Event, EventKind, Look, Resumption, StepResult};
 use crate::model::outline::{Header, Part, SectionOutline, StepOutline};
 use crate::model::{Outcome, RunId, SectionId, StepId};
 
@@ -68,7 +68,14 @@ impl Folding {
         }
         let mut record =
             self.record.ok_or_else(|| FoldError { seq: 1, what: "the run has no events, so it never began".into() })?;
-        record.sections.sort_by_key(|section| section.outline.part != Part::Section);
+        record.sections.sort_by_key(|section| match section.outline.part {
+            Part::Guard => 0,
+            Part::Section => 1,
+            Part::OnGo | Part::OnNoGo | Part::Always => 2,
+        });
+        if record.paused.is_some() {
+            record.sections.iter_mut().flat_map(|s| &mut s.steps).for_each(|step| step.open = Outcome::Pending);
+        }
         record.head = head;
         Ok(record)
     }
@@ -82,6 +89,17 @@ impl Folding {
             EventKind::Looked { step, look } => self.looked(&step, *look),
             EventKind::StepFinished { step, result } => self.finish(&step, *result),
             EventKind::Answered { step, answer } => self.answer(&step, answer),
+            EventKind::CheckpointStarted { checkpoint } => self.change(|record| record.checkpoints.push(checkpoint)),
+            EventKind::Checked { step, n, result } => self.check(&step, n, *result),
+            EventKind::Held { section } => self.section(&section).map(|section| section.held = Some(at)),
+            EventKind::Released { section, release } => {
+                self.section(&section).map(|section| section.releases.push((at, release)))
+            }
+            EventKind::Paused { why, until } => self.change(|record| record.paused = Some(Paused { at, why, until })),
+            EventKind::Resumed { resumption } => self.resume(at, resumption),
+            EventKind::ClockMoved { what } => self.change(|record| record.clock.push((at, what))),
+            EventKind::Waived { waivers } => self.change(|record| record.waivers = Some(waivers)),
+            EventKind::Signed { signature } => self.change(|record| record.signatures.push((at, *signature))),
             EventKind::Interrupted { cause } => self.change(|record| record.interrupted = Some(cause)),
             EventKind::Decided { decision, reasons } => {
                 self.change(|record| record.decided = Some((decision, reasons)))
@@ -97,17 +115,7 @@ impl Folding {
         if self.record.is_some() {
             return Err("the run begins a second time".into());
         }
-        self.record = Some(RunRecord {
-            run,
-            header,
-            started: at,
-            finished: None,
-            took_ms: None,
-            interrupted: None,
-            sections: Vec::new(),
-            decided: None,
-            head: Head { seq: 0, digest: String::new() },
-        });
+        self.record = Some(RunRecord::new(run, header, at));
         Ok(())
     }
 
@@ -115,7 +123,7 @@ impl Folding {
         let record = self.record.as_mut().ok_or(NOT_BEGUN)?;
         let index = *self.sections.entry(outline.id.clone()).or_insert(record.sections.len());
         if index == record.sections.len() {
-            record.sections.push(SectionRecord { outline, steps: Vec::new() });
+            record.sections.push(SectionRecord::new(outline));
         } else if record.sections[index].outline != outline {
             return Err(format!("section {} is planned twice, not in the same words", outline.id));
         }
@@ -132,7 +140,7 @@ impl Folding {
             if outline.origin.file == section.outline.origin.file {
                 outline.origin.file = section.outline.origin.file.clone();
             }
-            section.steps.push(StepRecord { outline, result: None, looks: Vec::new(), answers: Vec::new() });
+            section.steps.push(StepRecord::new(outline));
         }
         Ok(())
     }
@@ -149,6 +157,35 @@ impl Folding {
         }
         step.result = Some(result);
         Ok(())
+    }
+
+    fn check(&mut self, id: &StepId, n: u32, result: StepResult) -> Result<(), String> {
+        let step = self.step(id)?;
+        if step.checks.last().is_some_and(|last| last.n >= n) {
+            return Err(format!("step {id} is checked at checkpoint {n} after a later one, or a second time"));
+        }
+        step.checks.push(Check { n, result });
+        Ok(())
+    }
+
+    /// Opens again what the end of the process left open.
+    fn resume(&mut self, at: DateTime<Utc>, resumption: Resumption) -> Result<(), String> {
+        let record = self.record.as_mut().ok_or(NOT_BEGUN)?;
+        for step in record.sections.iter_mut().flat_map(|section| &mut section.steps) {
+            if step.result.as_ref().is_some_and(StepResult::is_open) {
+                step.result = None;
+            }
+        }
+        (record.interrupted, record.paused, record.decided) = (None, None, None);
+        (record.finished, record.took_ms) = (None, None);
+        record.resumptions.push((at, resumption));
+        Ok(())
+    }
+
+    fn section(&mut self, id: &SectionId) -> Result<&mut SectionRecord, String> {
+        let record = self.record.as_mut().ok_or(NOT_BEGUN)?;
+        let index = *self.sections.get(id).ok_or_else(|| format!("section {id} was never planned"))?;
+        Ok(&mut record.sections[index])
     }
 
     fn answer(&mut self, id: &StepId, answer: Answer) -> Result<(), String> {

@@ -181,7 +181,7 @@ impl Dispatcher {
     /// Runs a list of actions, if the decision asks for it. Actions run although the run was asked to stop.
     async fn actions(&mut self, section: &PlanSection, decision: Decision) {
         let asked = match section.outline.part {
-            Part::Section => false,
+            Part::Section | Part::Guard => false,
             Part::OnGo => decision == Decision::Go,
             Part::OnNoGo => decision == Decision::NoGo,
             Part::Always => true,
@@ -457,6 +457,7 @@ impl Dispatcher {
             looks: 0,
             look: None,
             flaky: false,
+            cut: false,
             captured: Vec::new(),
         }
     }

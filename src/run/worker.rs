@@ -59,6 +59,7 @@ impl Done {
             looks: 0,
             look: None,
             flaky: false,
+            cut: false,
             captured: Vec::new(),
         };
         Self { step, result, captured: Vec::new() }
@@ -248,6 +249,7 @@ impl Worker<'_> {
             on_no_data: outline.on_no_data,
             series_any: outline.series_any,
             speaks: outline.speaks_for_itself,
+            against: &[],
         };
         let mut verdict = judge::look(&observation, &terms);
         if attempts > 1 && !matches!(observation.found, Found::CouldNotLook { .. }) {
@@ -259,7 +261,8 @@ impl Worker<'_> {
         self.shop.redactor.observation(&mut observation);
         self.shop.redactor.verdict(&mut verdict);
         let took_us = u64::try_from((clock.elapsed() - begin).as_micros()).unwrap_or(u64::MAX);
-        Judged { look: Look { n: self.looks, at, took_us, attempts, observation, verdict }, captured }
+        let look = Look { n: self.looks, took_us, attempts, ..Look::new(at, observation, verdict) };
+        Judged { look, captured }
     }
 
     async fn observe(&self) -> Observation {
@@ -273,6 +276,9 @@ impl Worker<'_> {
             sources: &shop.plan.sources,
             timeout: step.timeout,
             run_started: shop.started,
+            as_of: None,
+            soak: None,
+            archive: None,
         };
         match shop.world.clock.timeout(step.timeout + step.probe.grace() + GRACE, step.probe.observe(&look)).await {
             Some(observation) => observation,
@@ -333,6 +339,7 @@ impl Worker<'_> {
             looks: self.looks,
             look,
             flaky: self.flaky,
+            cut: false,
             captured: Vec::new(),
         }
     }

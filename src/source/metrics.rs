@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::Failure;
-use super::pages::{Moment, Pages, Recorded, Scrape};
+use super::pages::{Pages, Recorded, Scrape};
 use super::prometheus::{Answer, Endpoint, Prometheus, When};
 use crate::sys::World;
 use crate::template::{Scope, Template};
@@ -82,21 +82,30 @@ impl Asked<'_> {
         }
     }
 
-    /// Waits until the samples that a query needs are there. A Prometheus has what it has.
+    /// Waits, as far as the time of the look allows, until the samples are there that a query about now, and about
+    /// `back` before it, looks at. A Prometheus has what it has.
+    pub async fn wait(&self, query: &str, back: Duration) {
+        match self {
+            Self::Server(_) => {}
+            Self::Pages(pages) => pages.wait(query, back).await,
+        }
+    }
+
+    /// Asks a query about what is there, whether or not that is all that the query looks at.
     ///
     /// # Errors
-    /// Says in one line why they are not there.
-    pub async fn ready(&self, moment: &Moment) -> Result<(), String> {
+    /// Says why there is no answer.
+    pub async fn glimpse(&self, query: &str, when: When) -> Result<Answer, Failure> {
         match self {
-            Self::Server(_) => Ok(()),
-            Self::Pages(pages) => pages.ready(moment).await,
+            Self::Server(endpoint) => endpoint.query(query, when).await,
+            Self::Pages(pages) => pages.glimpse(query, when).await,
         }
     }
 
     /// Asks a query.
     ///
     /// # Errors
-    /// Says why there is no answer.
+    /// Says why there is no answer; also when samples are missing that the query looks at.
     pub async fn query(&self, query: &str, when: When) -> Result<Answer, Failure> {
         match self {
             Self::Server(endpoint) => endpoint.query(query, when).await,

@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use holdpoint::event::{Answer, Event, EventKind, Sink, StepResult};
-use holdpoint::model::outline::{ChecklistHead, Header, Part, SectionOutline, StepOutline, Weight};
+use holdpoint::model::outline::{ChecklistHead, Header, Part, SectionOutline, StepOutline};
 use holdpoint::model::{Decision, Origin, Outcome, RunId, SectionId, StepId};
 use holdpoint::record::format::{FormatError, export, import, read_record};
 use holdpoint::record::store::{memory, open};
@@ -23,50 +23,32 @@ fn header() -> Header {
     Header {
         tool: "0.1.0".into(),
         checklist: ChecklistHead { path: "staging.yaml".into(), name: "Staging".into(), ..ChecklistHead::default() },
-        inputs: Vec::new(),
         host: "here".into(),
         user: "alice".into(),
-        options: Vec::new(),
-        strict: false,
-        roles: Vec::new(),
-        appendix: Vec::new(),
+        ..Header::default()
     }
 }
 
 fn section(id: &str, part: Part) -> SectionOutline {
-    SectionOutline { id: SectionId::new(id), name: id.into(), description: None, part, origin: origin() }
+    SectionOutline::new(SectionId::new(id), id, part, origin())
 }
 
 fn step(section: &str, id: &str, probe: &str) -> StepOutline {
-    StepOutline {
-        id: StepId::new(id),
-        name: format!("The step {id} \u{2028} \"quoted\""),
-        section: SectionId::new(section),
-        probe: probe.into(),
-        origin: origin(),
-        weight: Weight::Required,
-        expect: None,
-        warn: None,
-        on_no_data: Default::default(),
-        series_any: false,
-        speaks_for_itself: false,
-        window: String::new(),
-        changes: None,
-        guidance: Default::default(),
-    }
+    StepOutline::new(
+        StepId::new(id),
+        format!("The step {id} \u{2028} \"quoted\""),
+        SectionId::new(section),
+        probe,
+        origin(),
+    )
 }
 
 fn finished(id: &str, outcome: Outcome) -> EventKind {
     let result = StepResult {
-        outcome,
-        reason: "because\nof two lines".into(),
-        skip: None,
-        started: start(),
         took_us: 1500,
         looks: 1,
-        look: None,
-        flaky: false,
         captured: vec![("n".into(), serde_json::json!(0.1))],
+        ..StepResult::new(outcome, "because\nof two lines", start())
     };
     EventKind::StepFinished { step: StepId::new(id), result: Box::new(result) }
 }
@@ -266,7 +248,7 @@ fn only_a_step_that_waits_for_a_person_takes_an_answer() {
     let run = RunId::new("r1");
     let mut store = stored(&run);
     let mut answer = |step: &str, outcome, note: &str| {
-        let answer = Answer { outcome, by: "bob".into(), note: note.into() };
+        let answer = Answer { note: note.into(), ..Answer::new(outcome, "bob") };
         append_answer(&mut *store, &run, &StepId::new(step), answer, start()).map_err(|e| e.to_string())
     };
     assert!(answer("s1", Outcome::Fail, "").unwrap_err().contains("only a step that waits"));
@@ -301,7 +283,7 @@ fn an_import_adds_what_the_store_lacks_and_never_replaces() {
     assert!(import(&mut Cursor::new(&file), &mut *other).unwrap_err().to_string().contains("another run r1"));
     assert_eq!(other.summary(&run).unwrap().head, kept);
 
-    let answer = Answer { outcome: Outcome::Pass, by: "bob".into(), note: String::new() };
+    let answer = Answer::new(Outcome::Pass, "bob");
     append_answer(&mut *part, &run, &StepId::new("ask"), answer, start()).unwrap();
     assert!(import(&mut Cursor::new(&file), &mut *part).is_err(), "an older export takes nothing back");
 }

@@ -76,7 +76,7 @@ impl Asking<'_> {
         if !self.spend() {
             return None;
         }
-        match self.source.query(query, self.when).await.ok()?.data {
+        match self.source.glimpse(query, self.when).await.ok()?.data {
             Data::Vector(points) => Some(points),
             Data::Scalar(at, value) => Some(vec![Point { labels: BTreeMap::new(), at, value }]),
             Data::Matrix(_) | Data::Text(_) | Data::Histograms => None,

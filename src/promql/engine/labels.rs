@@ -96,6 +96,13 @@ impl Labels {
         Self::new(self.iter().chain([(name, "")]).map(|(n, v)| (n, if n == name { value } else { v })))
     }
 
+    /// Writes the labels with the metric's name among them, as Prometheus does in its messages.
+    pub(super) fn braced(&self) -> String {
+        let name = |n: &str| if is_label_name(n) { n.to_owned() } else { Quoted(n).to_string() };
+        let pairs: Vec<_> = self.iter().map(|(n, v)| format!("{}={}", name(n), Quoted(v))).collect();
+        format!("{{{}}}", pairs.join(", "))
+    }
+
     /// Returns the hash that Prometheus computes of this set, which decides what `limit_ratio` keeps.
     pub fn hash64(&self) -> u64 {
         self.0.hash

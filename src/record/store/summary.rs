@@ -62,6 +62,8 @@ pub(super) struct Change {
     begun: Option<(String, String, Option<String>, DateTime<Utc>)>,
     finished: Option<DateTime<Utc>>,
     decision: Option<Decision>,
+    /// Whether the run was taken up again, so that what was decided before is open.
+    reopened: bool,
 }
 
 impl Change {
@@ -74,12 +76,21 @@ impl Change {
             }
             EventKind::Decided { decision, .. } => self.decision = Some(*decision),
             EventKind::RunFinished { .. } => self.finished = Some(event.at),
+            EventKind::Resumed { .. } => (self.reopened, self.finished, self.decision) = (true, None, None),
             EventKind::Planned { .. }
             | EventKind::SectionStarted { .. }
             | EventKind::StepStarted { .. }
             | EventKind::Looked { .. }
             | EventKind::StepFinished { .. }
             | EventKind::SectionFinished { .. }
+            | EventKind::CheckpointStarted { .. }
+            | EventKind::Checked { .. }
+            | EventKind::Held { .. }
+            | EventKind::Released { .. }
+            | EventKind::Paused { .. }
+            | EventKind::ClockMoved { .. }
+            | EventKind::Waived { .. }
+            | EventKind::Signed { .. }
             | EventKind::Interrupted { .. }
             | EventKind::Answered { .. } => {}
         }
@@ -92,6 +103,9 @@ impl Change {
             summary.path.clone_from(path);
             summary.stage.clone_from(stage);
             summary.started = Some(*at);
+        }
+        if self.reopened {
+            (summary.finished, summary.decision) = (None, None);
         }
         summary.finished = self.finished.or(summary.finished);
         summary.decision = self.decision.or(summary.decision);

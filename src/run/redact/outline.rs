@@ -20,6 +20,18 @@ pub(super) fn event(redactor: &Redactor, kind: &mut EventKind) {
         EventKind::StepStarted { doing, .. } => text(redactor, doing),
         EventKind::Interrupted { cause } => text(redactor, cause),
         EventKind::Answered { answer, .. } => text(redactor, &mut answer.note),
+        EventKind::Released { release, .. } => texts(redactor, [&mut release.note, &mut release.by]),
+        EventKind::Paused { why, .. } => text(redactor, why),
+        EventKind::ClockMoved { what } => text(redactor, what),
+        EventKind::Waived { waivers } => {
+            waivers.waivers.iter_mut().for_each(|waiver| text(redactor, &mut waiver.reason))
+        }
+        // A signed text is checked for secrets before it is signed: to mask it here would break it.
+        EventKind::Signed { .. }
+        | EventKind::CheckpointStarted { .. }
+        | EventKind::Checked { .. }
+        | EventKind::Held { .. }
+        | EventKind::Resumed { .. } => {}
         EventKind::Decided { reasons, .. } => texts(redactor, reasons),
         EventKind::SectionStarted { .. }
         | EventKind::SectionFinished { .. }
@@ -40,7 +52,7 @@ fn texts<'a>(redactor: &Redactor, all: impl IntoIterator<Item = &'a mut String>)
 }
 
 fn head(redactor: &Redactor, header: &mut Header) {
-    let Header { tool: _, checklist, inputs, host, user, options, strict: _, roles, appendix } = header;
+    let Header { checklist, inputs, host, user, options, roles, appendix, .. } = header;
     checklist_head(redactor, checklist);
     for input in inputs {
         text(redactor, &mut input.from);
@@ -111,6 +123,7 @@ pub(super) fn measure_name(redactor: &Redactor, name: &MeasureName) -> Option<Me
 fn matcher(redactor: &Redactor, matcher: &mut Matcher) {
     let hidden = |quantity: &Quantity| redactor.hides(&quantity.value);
     let masked = match matcher {
+        Matcher::Relative(..) | Matcher::NotWorse(..) => false,
         Matcher::Compare(_, one) | Matcher::Within(_, one) => hidden(one),
         Matcher::Between(low, high) | Matcher::Around(low, high) => hidden(low) || hidden(high),
         Matcher::Equals(value) | Matcher::Contains(value) => {

@@ -13,7 +13,7 @@ mod target;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 pub use recorded::Recorded;
 pub use scrape::Scrape;
@@ -23,8 +23,8 @@ use self::scrape::Collecting;
 use super::Failure;
 use super::prometheus::{Answer, When};
 use crate::model::quantity;
+use crate::promql;
 use crate::promql::storage::Memory;
-use crate::promql::{self, Reach};
 use crate::sys::World;
 
 /// How much of a look's time is left for the answer itself when it waits for samples.
@@ -44,15 +44,17 @@ enum Of {
     Record(Arc<Recording>),
 }
 
-/// Which moment a look is about, before its samples are waited for.
+/// What a query needs.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// The moment, if the step names one; else now.
-    pub at: Option<DateTime<Utc>>,
-    /// How much before it is asked about too.
-    pub span: Duration,
-    /// How far the query itself looks back.
-    pub reach: Reach,
+struct Need {
+    /// The samples from this time on, in milliseconds since 1970; nothing when the newest ones will do.
+    from: Option<i64>,
+    /// Whether two samples of each series are needed, however young.
+    pair: bool,
+    /// Whether time alone moves what is needed.
+    moves: bool,
+    /// How far back from its moment the query looks, for words.
+    back: Duration,
 }
 
 /// What can be said about samples that a query needs.
@@ -81,10 +83,101 @@ impl<'a> Pages<'a> {
     /// Asks a query.
     ///
     /// # Errors
-    /// Says why it cannot be answered.
+    /// Says why it cannot be answered; also when samples are missing that it looks at.
     pub async fn query(&self, query: &str, when: When) -> Result<Answer, Failure> {
+        if let Some(need) = self.need(query, when) {
+            match self.cover(&need) {
+                Cover::Whole => {}
+                cover => return Err(Failure::short(self.too_young(&need, &cover))),
+            }
+        }
+        self.glimpse(query, when).await
+    }
+
+    /// Asks a query about what is there, whether or not that is all that the query looks at.
+    ///
+    /// # Errors
+    /// Says why it cannot be answered.
+    pub async fn glimpse(&self, query: &str, when: When) -> Result<Answer, Failure> {
         let _busy = self.world.clock.busy();
         evaluate::query(Arc::clone(self.memory()), query, when, self.now(), self.time_left()).await
+    }
+
+    /// Waits, as far as the time of the look allows, until the samples are there that a query about now, and about
+    /// `back` before it, looks at.
+    pub async fn wait(&self, query: &str, back: Duration) {
+        let Of::Scrapes(collecting) = &self.of else { return };
+        if !collecting.begun(&self.world.clock, self.time_left().saturating_sub(MARGIN)).await {
+            return;
+        }
+        loop {
+            let when = match back.is_zero() {
+                true => When::Now,
+                false => When::Range { start: before(self.now(), back), end: self.now(), step: back },
+            };
+            let Some(need) = self.need(query, when) else { return };
+            match self.cover(&need) {
+                Cover::Later(wait) if wait + MARGIN <= self.time_left() => self.world.clock.sleep(wait).await,
+                Cover::Later(_) | Cover::Whole | Cover::Never => return,
+            }
+        }
+    }
+
+    /// Tells what a query looks at. Nothing when it is no query.
+    fn need(&self, query: &str, when: When) -> Option<Need> {
+        let reach = promql::reach(&promql::parse(query).ok()?);
+        let (moment, span, moves) = match when {
+            When::Now => (self.now(), Duration::ZERO, true),
+            When::At(at) => (at, Duration::ZERO, false),
+            When::Range { start, end, .. } => (start, (end - start).to_std().unwrap_or_default(), true),
+        };
+        let back = i64::try_from(reach.back.as_millis()).unwrap_or(i64::MAX);
+        // The newest samples are there by now; those of another moment must reach as far.
+        let newest = matches!(when, When::Now) && reach.back.is_zero();
+        let relative = (!newest).then(|| moment.timestamp_millis().saturating_sub(back));
+        let from = match (relative, reach.from) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Some(Need { from, pair: reach.pair, moves: moves && reach.from.is_none(), back: reach.back + span })
+    }
+
+    fn cover(&self, need: &Need) -> Cover {
+        match &self.of {
+            Of::Scrapes(collecting) => collecting.covers(need),
+            Of::Record(record) if record.covers(need) => Cover::Whole,
+            Of::Record(_) => Cover::Never,
+        }
+    }
+
+    /// Says in one line why there are not samples enough.
+    fn too_young(&self, need: &Need, cover: &Cover) -> String {
+        let since = match &self.of {
+            Of::Record(record) => format!("{} begin at {}", record.shown(), clock_time(record.begin())),
+            Of::Scrapes(collecting) => match collecting.since() {
+                Some(since) => format!("{} is scraped since {}", collecting.whom(), clock_time(since)),
+                None => format!("{} has not been scraped yet", collecting.whom()),
+            },
+        };
+        let what = match need.from {
+            Some(from) if need.moves => {
+                let back = quantity::seconds(need.back.as_secs_f64());
+                format!("the query looks back {back}, to {}", clock_time(from))
+            }
+            Some(from) => format!("the query looks back to {}", clock_time(from)),
+            None if need.pair => "the query needs two samples of each series".to_owned(),
+            None => "the query needs a sample".to_owned(),
+        };
+        match (cover, &self.of) {
+            (Cover::Later(wait), _) => {
+                let wait = quantity::seconds((wait.as_secs_f64() * 10.0).ceil() / 10.0);
+                format!("{since}, and {what}: it can be answered {wait} later")
+            }
+            (Cover::Never, Of::Scrapes(collecting)) if need.back > collecting.keep() => {
+                format!("{since} and kept for {}, and {what}", quantity::seconds(collecting.keep().as_secs_f64()))
+            }
+            (Cover::Whole | Cover::Never, _) => format!("{since}, and {what}"),
+        }
     }
 
     /// Lists the names that metrics ever had here, of those that a selector finds.
@@ -118,47 +211,6 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// Waits until the samples that a query needs are there, for as long as the look's time allows.
-    ///
-    /// # Errors
-    /// Says in one line why they are not.
-    pub async fn ready(&self, moment: &Moment) -> Result<(), String> {
-        match &self.of {
-            Of::Record(record) => {
-                let now = moment.at.unwrap_or(record.now()).timestamp_millis();
-                match record.covers(needed_from(moment, now), moment.reach.pair) {
-                    true => Ok(()),
-                    false => Err(format!(
-                        "{} begins at {}, which is not early enough for what the query looks back to: {}",
-                        record.shown(),
-                        clock_time(record.begin()),
-                        words_of(moment),
-                    )),
-                }
-            }
-            Of::Scrapes(collecting) => self.wait(collecting, moment).await,
-        }
-    }
-
-    async fn wait(&self, collecting: &Collecting, moment: &Moment) -> Result<(), String> {
-        if moment.span + moment.reach.back > collecting.keep() {
-            let keep = quantity::seconds(collecting.keep().as_secs_f64());
-            return Err(format!("the query looks back to {}, and samples are kept {keep}", words_of(moment)));
-        }
-        if !collecting.begun(&self.world.clock, self.time_left().saturating_sub(MARGIN)).await {
-            return Err("no scrape has ended yet".into());
-        }
-        loop {
-            let now = moment.at.unwrap_or(self.world.clock.now()).timestamp_millis();
-            let wait = match collecting.covers(needed_from(moment, now), moment) {
-                Cover::Whole => return Ok(()),
-                Cover::Later(wait) if wait + MARGIN <= self.time_left() => wait,
-                cover => return Err(too_young(collecting, moment, &cover)),
-            };
-            self.world.clock.sleep(wait.max(Duration::from_millis(1))).await;
-        }
-    }
-
     fn memory(&self) -> &Arc<Memory> {
         match &self.of {
             Of::Scrapes(collecting) => collecting.memory(),
@@ -171,44 +223,8 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// Returns the time from which on samples must be there, in milliseconds since 1970; nothing when the newest ones do.
-fn needed_from(moment: &Moment, now: i64) -> Option<i64> {
-    let back = moment.span + moment.reach.back;
-    let relative = match back.is_zero() && moment.at.is_none() {
-        true => None,
-        false => Some(now.saturating_sub(i64::try_from(back.as_millis()).unwrap_or(i64::MAX))),
-    };
-    match (relative, moment.reach.from) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
-}
-
-/// Says how far back a look goes: `5m before now`.
-fn words_of(moment: &Moment) -> String {
-    let back = moment.span + moment.reach.back;
-    let base = moment.at.map_or_else(|| "now".to_owned(), |at| clock_time(at.timestamp_millis()));
-    match (back.is_zero(), moment.reach.from) {
-        (_, Some(from)) => clock_time(from),
-        (true, None) if moment.reach.pair => "two samples of each series".to_owned(),
-        (true, None) => base,
-        (false, None) => format!("{} before {base}", quantity::seconds(back.as_secs_f64())),
-    }
-}
-
-fn too_young(collecting: &Collecting, moment: &Moment, cover: &Cover) -> String {
-    let since = match collecting.since() {
-        Some(since) => format!("{} is scraped since {}", collecting.whom(), clock_time(since)),
-        None => format!("{} has not been scraped yet", collecting.whom()),
-    };
-    let so = format!("{since}, which is not long enough for what the query looks back to: {}", words_of(moment));
-    match cover {
-        Cover::Later(wait) => {
-            let wait = quantity::seconds((wait.as_secs_f64() * 10.0).ceil() / 10.0);
-            format!("{so}; that takes {wait} more, longer than the step's timeout")
-        }
-        Cover::Whole | Cover::Never => so,
-    }
+fn before(at: DateTime<Utc>, length: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(length).ok().and_then(|d| at.checked_sub_signed(d)).unwrap_or(DateTime::UNIX_EPOCH)
 }
 
 /// Writes a time of the day, in UTC.

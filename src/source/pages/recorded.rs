@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use tokio::sync::OnceCell;
 
-use super::{Of, Pages};
+use super::{Need, Of, Pages};
 use crate::promql::exposition::Format;
 use crate::promql::storage::{Dropped, Feed, Honor, Memory, Refused, Shape, Times};
 use crate::source::Failure;
@@ -241,10 +241,10 @@ impl Recording {
         self.begin
     }
 
-    /// Tells whether the samples from a time on are there.
-    pub(super) fn covers(&self, from: Option<i64>, pair: bool) -> bool {
-        let early = from.is_none_or(|from| self.begin.saturating_sub(self.gap) <= from);
-        early && (!pair || self.times > 1)
+    /// Tells whether the samples are there that a query needs.
+    pub(super) fn covers(&self, need: &Need) -> bool {
+        let early = need.from.is_none_or(|from| self.begin.saturating_sub(self.gap) <= from);
+        early && (!need.pair || self.times > 1)
     }
 
     pub(super) fn notes(&self) -> Vec<String> {

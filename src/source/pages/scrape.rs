@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::target::{State, States, Target};
-use super::{Cover, Moment, Of, Pages};
+use super::{Cover, Need, Of, Pages};
 use crate::model::quantity;
 use crate::promql::storage::{Feed, Honor, Memory, Shape};
 use crate::source::Failure;
@@ -171,21 +171,27 @@ impl Collecting {
         clock.timeout(most, ended).await.unwrap_or(false)
     }
 
-    /// Tells whether the samples from a time on are there; nothing asks for the newest ones only.
-    pub(super) fn covers(&self, from: Option<i64>, moment: &Moment) -> Cover {
+    /// Tells whether the samples are there that a query needs.
+    pub(super) fn covers(&self, need: &Need) -> Cover {
         let states = self.states.borrow();
-        let soon = Cover::Later(self.every.min(Duration::from_millis(100)));
-        if moment.reach.pair && states.iter().any(|s| s.trouble.is_none() && s.pages < 2) {
-            return soon;
+        let soon = Duration::from_millis(50).min(self.every);
+        if states.iter().any(|s| s.scrapes == 0) {
+            return Cover::Later(soon);
         }
-        let (Some(from), Some(since)) = (from, since(&states)) else { return Cover::Whole };
+        if need.pair && states.iter().any(|s| s.trouble.is_none() && s.pages < 2) {
+            return Cover::Later(soon);
+        }
+        let (Some(from), Some(since)) = (need.from, since(&states)) else { return Cover::Whole };
+        if need.back > self.keep {
+            return Cover::Never;
+        }
         // A range of Prometheus begins between two scrapes too.
         let every = i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX);
         let missing = since.saturating_sub(every).saturating_sub(from);
         match missing <= 0 {
             true => Cover::Whole,
-            false if moment.at.is_some() || moment.reach.from.is_some_and(|fixed| fixed <= from) => Cover::Never,
-            false => Cover::Later(Duration::from_millis(missing.unsigned_abs())),
+            false if need.moves => Cover::Later(Duration::from_millis(missing.unsigned_abs())),
+            false => Cover::Never,
         }
     }
 

@@ -197,10 +197,7 @@ impl Stage {
             inputs: self.plan.inputs.shown.clone(),
             host: "host".into(),
             user: "user".into(),
-            options: Vec::new(),
-            strict: false,
-            roles: Vec::new(),
-            appendix: Vec::new(),
+            ..Header::default()
         };
         let identity = Identity { run: RunId::new("19700101-000000-0000"), header };
         let (journal, thread) = Journal::start(Box::new(self.kept.clone()), Vec::new());

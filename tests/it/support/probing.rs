@@ -69,6 +69,8 @@ impl Probing {
                 source: None,
                 timeout: self.timeout,
                 ignore: &self.ignore,
+                along: None,
+                soak: false,
             },
             &node,
         );
@@ -89,6 +91,9 @@ impl Probing {
             sources: &Sources::default(),
             timeout: self.timeout,
             run_started: chrono::DateTime::UNIX_EPOCH,
+            as_of: None,
+            soak: None,
+            archive: None,
         };
         // A probe keeps its time by itself; the rest is for a slow machine.
         let limit = self.timeout + Duration::from_secs(5);
