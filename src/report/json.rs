@@ -266,7 +266,7 @@ impl Serialize for StepDocument<'_> {
 fn measures<'a>(step: &Step<'a>) -> Option<&'a Measures> {
     match &step.observation()?.found {
         Found::Measures(measures) => Some(measures),
-        Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::Waiting { .. } => None,
+        Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::NotEnough { .. } | Found::Waiting { .. } => None,
     }
 }
 

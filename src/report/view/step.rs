@@ -298,7 +298,10 @@ impl<'a> Step<'a> {
     pub fn instruction(&self) -> &'a str {
         match self.observation().map(|o| &o.found) {
             Some(Found::Waiting { instruction }) => instruction,
-            Some(Found::Measures(_) | Found::NoAnswer { .. } | Found::CouldNotLook { .. }) | None => "",
+            Some(
+                Found::Measures(_) | Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::NotEnough { .. },
+            )
+            | None => "",
         }
     }
 
@@ -331,6 +334,7 @@ impl<'a> Step<'a> {
             (None, None) => self.reason().into_owned(),
             (None, Some(Found::NoAnswer { cause })) => format!("no answer: {cause}"),
             (None, Some(Found::CouldNotLook { cause, .. })) => format!("could not look: {cause}"),
+            (None, Some(Found::NotEnough { cause })) => format!("not enough to say: {cause}"),
             (None, Some(Found::Waiting { instruction })) => format!("waits: {instruction}"),
             (None, Some(Found::Measures(_))) => {
                 let told = self.telling(|f| &f.observed);
