@@ -19,6 +19,7 @@ use crate::run::{Asked, Errand, Identity, Journal, JournalEnd, Options, Past, Pa
 use crate::signoff;
 use crate::sys::World;
 
+use super::archive::Shelf;
 use super::args::{HowArgs, Show};
 use super::people::Asker;
 use super::reports::Wanted;
@@ -127,6 +128,7 @@ async fn conduct(set_up: SetUp, wanted: &Wanted, job: &Job<'_>) -> Result<Outcom
         patience: job.patience,
         past: job.past,
         signed,
+        archive: Some(Arc::new(Shelf::new(job.store, run.clone()))),
         ..Options::default()
     };
     // As a task of its own it runs beside its workers: between threads, every step would cost two switches.

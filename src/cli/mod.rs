@@ -1,5 +1,6 @@
 //! The command line: one file a command. It alone joins the parts.
 
+mod archive;
 mod args;
 mod attest;
 mod backtest;
@@ -14,10 +15,16 @@ mod load;
 mod moments;
 mod past;
 mod people;
+mod prove;
+mod release;
 mod reports;
 mod resume;
 mod run;
+mod sign;
 mod signals;
+mod statements;
+mod signatures;
+mod signers;
 mod stdio;
 mod tick;
 
@@ -70,7 +77,10 @@ fn dispatch(args: Args) -> Result<u8> {
         Command::Check(args) => check::main(&args),
         Command::Plan(args) => describe::main(&args),
         Command::Attest(args) => attest::main(&args),
+        Command::Sign(args) => sign::main(&args),
+        Command::Release(args) => release::main(&args),
         Command::Report(args) => past::report(&args),
+        Command::Prove(args) => prove::main(&args),
         Command::Runs(args) => past::runs(&args),
         Command::Show(args) => past::show(&args),
         Command::Export(args) => past::export(&args),

@@ -93,7 +93,15 @@ struct Sum {
 impl Soaking {
     pub(super) fn new(plan: &SoakPlan, started: DateTime<Utc>) -> Self {
         let table = Timetable::new(plan.times, started);
-        Self { table, steps: HashSet::new(), now: None, begun: None, sums: HashMap::new(), ended: HashSet::new(), summed: false }
+        Self {
+            table,
+            steps: HashSet::new(),
+            now: None,
+            begun: None,
+            sums: HashMap::new(),
+            ended: HashSet::new(),
+            summed: false,
+        }
     }
 
     /// Learns which steps are looked at at every checkpoint.

@@ -31,6 +31,7 @@ pub(crate) struct Shop {
     pub limits: Limits,
     pub redactor: Arc<Redactor>,
     pub started: DateTime<Utc>,
+    pub archive: Option<Arc<dyn probe::Archive>>,
 }
 
 /// What one worker is asked for.
@@ -341,7 +342,8 @@ impl Worker<'_> {
 
     fn say_begun(&self, window: &Watching) {
         let until = TimeDelta::from_std(window.ends_at()).ok();
-        let until = until.and_then(|length| window.begun.unwrap_or(self.shop.world.clock.now()).checked_add_signed(length));
+        let until =
+            until.and_then(|length| window.begun.unwrap_or(self.shop.world.clock.now()).checked_add_signed(length));
         // The receiver lives as long as the run.
         let _ = self.tell.send(Tell::Begun(self.position, self.step.probe.describe(), until));
     }
@@ -472,7 +474,7 @@ impl Worker<'_> {
             run_started: self.shop.started,
             as_of,
             soak: self.soak,
-            archive: None,
+            archive: self.shop.archive.as_ref(),
         }
     }
 

@@ -127,8 +127,13 @@ fn an_agent_that_talks_nonsense_is_an_error() {
     let keys = Keys::new();
     let socket = keys.path("odd.sock");
     let listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
-    let answers: [&[u8]; 5] =
-        [b"", b"\0\0\0\x01\x05", b"\0\0\0\x05\x0c\xff\xff\xff\xff", b"\xff\xff\xff\xff", b"\0\0\0\x0a\x0c\0\0\0\x01\xff\xff\xff\xff"];
+    let answers: [&[u8]; 5] = [
+        b"",
+        b"\0\0\0\x01\x05",
+        b"\0\0\0\x05\x0c\xff\xff\xff\xff",
+        b"\xff\xff\xff\xff",
+        b"\0\0\0\x0a\x0c\0\0\0\x01\xff\xff\xff\xff",
+    ];
     let thread = std::thread::spawn(move || {
         for answer in answers {
             let (mut stream, _) = listener.accept().expect("a question");
@@ -179,8 +184,12 @@ fn both_allow_the_same_people_keys_and_times() {
         format!("carol@example.com valid-before=\"20260701Z\" {key}"),
         format!("carol@example.com valid-before=\"202607010000\" {key}"),
         format!("carol@example.com valid-before=\"20260630235959utc\" {key}"),
-        format!("carol@example.com valid-after=\"20260630Z\",valid-before=\"20260701000000Z\",namespaces=\"holdpoint\" {key}"),
-        format!("carol@example.com valid-before=\"20260101Z\" {key}\ncarol@example.com valid-after=\"20260101Z\" {key}"),
+        format!(
+            "carol@example.com valid-after=\"20260630Z\",valid-before=\"20260701000000Z\",namespaces=\"holdpoint\" {key}"
+        ),
+        format!(
+            "carol@example.com valid-before=\"20260101Z\" {key}\ncarol@example.com valid-after=\"20260101Z\" {key}"
+        ),
         format!("no key here\ncarol@example.com {key}"),
         format!("carol@example.com valid-after=\"gestern\" {key}\ncarol@example.com valid-before=\"20270101Z\" {key}"),
         format!("carol@example.com some-option {key}"),
@@ -195,21 +204,29 @@ fn both_allow_the_same_people_keys_and_times() {
             for at in ["20260630205959", "20260630210000", "20260630235959", "20260701000000", "20260701000001"] {
                 let time = NaiveDateTime::parse_from_str(at, "%Y%m%d%H%M%S").expect("a time").and_utc();
                 let option = format!("-Overify-time={at}Z");
-                let args = ["-Y", "verify", "-f", "allowed", "-I", principal, "-n", NAMESPACE, "-s", "text.sig", &option];
+                let args =
+                    ["-Y", "verify", "-f", "allowed", "-I", principal, "-n", NAMESPACE, "-s", "text.sig", &option];
                 let theirs = keys.keygen(&args, TEXT, "XYZ-3").status.success();
                 let ours = ours.allows(principal, &public, NAMESPACE, time);
                 assert_eq!(ours.is_ok(), theirs, "{principal} at {at}: {ours:?} in\n{file}");
                 allowed += usize::from(theirs);
             }
         }
-        let found = keys.keygen(&["-Y", "find-principals", "-f", "allowed", "-s", "text.sig", "-Overify-time=20260701000000Z"], TEXT, "XYZ-3");
+        let found = keys.keygen(
+            &["-Y", "find-principals", "-f", "allowed", "-s", "text.sig", "-Overify-time=20260701000000Z"],
+            TEXT,
+            "XYZ-3",
+        );
         let time = NaiveDateTime::parse_from_str("20260701000000", "%Y%m%d%H%M%S").expect("a time").and_utc();
         // `ssh-keygen` looks at no namespace here, so that it may find more; it names the first line only.
         if let Ok(names) = ours.principals(&public, NAMESPACE, time) {
             assert!(found.status.success(), "{names:?} in\n{file}");
             let theirs = String::from_utf8_lossy(&found.stdout).into_owned();
             let ours_first = names.first().copied().unwrap_or_default();
-            assert!(file.contains("git\"") || theirs.lines().any(|name| name == ours_first), "{theirs} {names:?} in\n{file}");
+            assert!(
+                file.contains("git\"") || theirs.lines().any(|name| name == ours_first),
+                "{theirs} {names:?} in\n{file}"
+            );
         } else {
             assert!(!found.status.success() || file.contains("namespaces"), "in\n{file}");
         }

@@ -240,7 +240,8 @@ impl<'a> Pairing<'a> {
         let first = !std::mem::replace(&mut self.matched[group], true);
         if matching.card == Card::OneToOne {
             if !first {
-                let text = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
+                let text =
+                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
                 return Err(QueryError::Invalid(text.into()));
             }
         } else {

@@ -63,15 +63,8 @@ pub(super) fn plain_seconds(text: &str) -> Option<f64> {
     if let Ok(number) = text.parse::<f64>() {
         return Some(number);
     }
-    const UNITS: [(&str, f64); 7] = [
-        ("ms", 0.001),
-        ("y", 31_536_000.0),
-        ("w", 604_800.0),
-        ("d", 86_400.0),
-        ("h", 3600.0),
-        ("m", 60.0),
-        ("s", 1.0),
-    ];
+    const UNITS: [(&str, f64); 7] =
+        [("ms", 0.001), ("y", 31_536_000.0), ("w", 604_800.0), ("d", 86_400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0)];
     let mut rest = text.as_str();
     let mut sum = 0.0;
     while !rest.is_empty() {

@@ -99,7 +99,9 @@ impl<'a> Evaluator<'a> {
             Extent::Plain => {}
             Extent::Smoothed => return self.smoothed(selector, steps),
             Extent::Anchored => {
-                return Err(QueryError::Invalid("anchored can only be used with a range, such as x[5m] anchored".into()));
+                return Err(QueryError::Invalid(
+                    "anchored can only be used with a range, such as x[5m] anchored".into(),
+                ));
             }
         }
         let found = self.select(&selector.matchers, (first.saturating_sub(lookback - 1), last), first == last)?;

@@ -32,11 +32,7 @@ impl Evaluator<'_> {
         let is_info = |labels: &Labels| explicit && names.iter().all(|m| m.fits(labels.metric()));
         let data: Vec<&Matcher> = asked.iter().filter(|m| *m.name != *NAME).collect();
         let wanted: Vec<Matcher> = names.iter().chain(data.iter().copied()).cloned().collect();
-        let selector = Selector {
-            matchers: wanted,
-            shift: shift_of(&args[0]),
-            extent: Extent::Plain,
-        };
+        let selector = Selector { matchers: wanted, shift: shift_of(&args[0]), extent: Extent::Plain };
         let infos = self.vector(&selector, steps, |sample, _| sample.t as f64)?;
         let mut out = Collector::new(steps.count);
         for step in 0..steps.count {

@@ -148,11 +148,7 @@ impl Lowering<'_> {
         Ok(Node { at, kind, fixed: false })
     }
 
-    fn selector(
-        &mut self,
-        parsed: &VectorSelector,
-        range: Option<Duration>,
-    ) -> Result<(Selector, i64), QueryError> {
+    fn selector(&mut self, parsed: &VectorSelector, range: Option<Duration>) -> Result<(Selector, i64), QueryError> {
         if !self.peek_is("{") {
             self.next += 1;
         }
@@ -340,9 +336,10 @@ fn milliseconds(duration: Duration) -> Result<i64, QueryError> {
     // Rounds what came from a number of seconds.
     let ms = (duration.as_nanos() + 500) / 1_000_000;
     // 10,000 years: sums of a few of them still fit.
-    i64::try_from(ms).ok().filter(|ms| *ms < 315_360_000_000_000).ok_or_else(|| {
-        QueryError::Invalid(format!("duration out of range: {} seconds", duration.as_secs()))
-    })
+    i64::try_from(ms)
+        .ok()
+        .filter(|ms| *ms < 315_360_000_000_000)
+        .ok_or_else(|| QueryError::Invalid(format!("duration out of range: {} seconds", duration.as_secs())))
 }
 
 fn sorted(labels: &[String]) -> Vec<String> {
@@ -485,12 +482,12 @@ mod tests {
         for (query, wanted) in [
             ("rate(x[5m])", vec![0, 5]),
             ("- - 1 + -x", vec![0, 0, 8, 9]),
-            ("sum by (a, b) (x{c=\"(\"} offset -5m) > bool on (a) group_left () y @ start()", vec![0, 0, 15, 67]),
+            ("sum by (a, b) (x{c=\"(\"} offset -5m) > bool on (a) group_left () y @ start()", vec![0, 0, 15, 64]),
             ("topk((3), ((x))) without (b) / 2", vec![0, 0, 6, 12, 31]),
             ("max_over_time(rate(x[1m] @ 5 offset 3s)[1h:5m] offset 1m) or z", vec![0, 0, 14, 14, 19, 61]),
             ("a + on (b) fill_left (0) c * d", vec![0, 0, 25, 25, 29]),
             ("quantile_over_time(0.5, {__name__=\"x\"}[step() * 2] anchored)", vec![0, 19, 24]),
-            ("+a - ((b))", vec![0, 0, 5, 6, 7]),
+            ("+a - ((b))", vec![0, 1, 5, 6, 7]),
         ] {
             let mut found = Vec::new();
             places(&tree(query), &mut found);

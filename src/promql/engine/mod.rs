@@ -156,13 +156,7 @@ impl Engine {
         Ok(reach::of(&node, t, self))
     }
 
-    fn evaluator<'a>(
-        &'a self,
-        storage: &'a dyn Storage,
-        query: &'a str,
-        span: Span,
-        stop: &'a Stop,
-    ) -> Evaluator<'a> {
+    fn evaluator<'a>(&'a self, storage: &'a dyn Storage, query: &'a str, span: Span, stop: &'a Stop) -> Evaluator<'a> {
         Evaluator { engine: self, storage, stop, span, notes: Notes::new(query), held: 0 }
     }
 }

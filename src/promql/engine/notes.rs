@@ -57,7 +57,8 @@ impl<'a> Notes<'a> {
     pub(super) fn mended(&mut self, at: usize, metric: &str, one: Mended) {
         let text = "input to histogram_quantile needed to be fixed for monotonicity (see \
                     https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
-        let all = self.mended.entry((format!("{text}{}", for_metric(metric)), at)).or_insert(Mended { count: 0, ..one });
+        let all =
+            self.mended.entry((format!("{text}{}", for_metric(metric)), at)).or_insert(Mended { count: 0, ..one });
         all.lowest = all.lowest.min(one.lowest);
         all.highest = all.highest.max(one.highest);
         all.most = all.most.max(one.most);

@@ -15,9 +15,8 @@ use super::tree::Node;
 impl Evaluator<'_> {
     pub(super) fn label_replace(&mut self, args: &[Node], steps: Steps) -> Result<Grid, QueryError> {
         let (to, by, from, pattern) = (text(args, 1)?, text(args, 2)?, text(args, 3)?, text(args, 4)?);
-        let pattern = anchored(pattern).map_err(|_| {
-            QueryError::Invalid(format!("invalid regular expression in label_replace(): {pattern}"))
-        })?;
+        let pattern = anchored(pattern)
+            .map_err(|_| QueryError::Invalid(format!("invalid regular expression in label_replace(): {pattern}")))?;
         if !may_be_label(to) {
             return Err(QueryError::Invalid(format!("invalid destination label name in label_replace(): {to}")));
         }

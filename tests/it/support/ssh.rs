@@ -56,12 +56,8 @@ impl Keys {
     pub(crate) fn keygen(&self, args: &[&str], stdin: &str, zone: &str) -> Output {
         let mut command = Command::new("ssh-keygen");
         command.args(args).current_dir(self.folder.path()).env("TZ", zone);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("ssh-keygen");
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("ssh-keygen");
         // It may have said no before it read.
         let _ = child.stdin.take().expect("stdin").write_all(stdin.as_bytes());
         child.wait_with_output().expect("an end")

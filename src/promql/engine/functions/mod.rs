@@ -34,8 +34,12 @@ pub(super) enum Function {
     End,
     Step,
     Range,
-    Sort { down: bool },
-    SortByLabel { down: bool },
+    Sort {
+        down: bool,
+    },
+    SortByLabel {
+        down: bool,
+    },
     LabelReplace,
     LabelJoin,
     Info,

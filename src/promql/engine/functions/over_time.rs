@@ -212,8 +212,11 @@ fn best<'a>(range: &Range<'a>, beats: impl Fn(f64, f64) -> bool) -> Option<&'a S
     range.samples.iter().reduce(|best, s| if beats(s.v, best.v) || best.v.is_nan() { s } else { best })
 }
 
-/// Returns the median distance from the median.
+/// Returns the median distance from the median; NaN when there is one among the values.
 fn deviation(range: &Range<'_>) -> Option<f64> {
+    if range.values().any(f64::is_nan) {
+        return Some(f64::NAN);
+    }
     let mut values: Vec<f64> = range.values().collect();
     let median = quantile(0.5, &mut values);
     let mut distances: Vec<f64> = range.values().map(|v| (v - median).abs()).collect();
@@ -285,7 +288,8 @@ mod tests {
     use super::*;
 
     fn run(name: &str, values: &[f64], args: [f64; 2]) -> Option<f64> {
-        let samples: Vec<_> = values.iter().enumerate().map(|(i, v)| Sample { t: 10_000 * (i as i64 + 1), v: *v }).collect();
+        let samples: Vec<_> =
+            values.iter().enumerate().map(|(i, v)| Sample { t: 10_000 * (i as i64 + 1), v: *v }).collect();
         let (_, over) = FUNCTIONS.iter().find(|(n, _)| *n == name).expect(name);
         (over.run)(&Range { samples: &samples, from: 0, to: 60_000, now: 60_000, args, extent: Extent::Plain })
     }

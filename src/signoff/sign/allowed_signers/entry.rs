@@ -163,7 +163,10 @@ mod tests {
             (format!("carol namespaces=\"holdpoint {KEY}"), Some("quote that does not end")),
             (format!("carol namespaces=holdpoint {KEY}"), Some("with quotes")),
             (format!("carol valid-after=\"2026\" {KEY}"), Some("not a time")),
-            (format!("carol valid-after=\"20260101Z\",valid-before=\"20250101Z\" {KEY}"), Some("not after valid-after")),
+            (
+                format!("carol valid-after=\"20260101Z\",valid-before=\"20250101Z\" {KEY}"),
+                Some("not after valid-after"),
+            ),
             (format!("carol namespaces=\"a\",namespaces=\"b\" {KEY}"), Some("twice")),
             (format!("carol cert-authority {KEY}"), Some("certificate authorities are not supported")),
             (format!("carol no-touch-required {KEY}"), Some("neither a key nor an option")),
@@ -177,7 +180,9 @@ mod tests {
             let said: Vec<_> = signers.mistakes().iter().map(|m| (m.line, m.what.as_str())).collect();
             match expected {
                 None => assert!(said.is_empty(), "{text}: {said:?}"),
-                Some(word) => assert!(said.len() == 1 && said[0].0 == 2 && said[0].1.contains(word), "{text}: {said:?}"),
+                Some(word) => {
+                    assert!(said.len() == 1 && said[0].0 == 2 && said[0].1.contains(word), "{text}: {said:?}")
+                }
             }
         }
     }
