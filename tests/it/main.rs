@@ -2,11 +2,14 @@
 
 mod approval;
 mod cases;
+mod cells;
 mod checklist;
 mod checklists;
 mod demo;
 mod earlier_runs;
 mod engine;
+mod holds;
+mod killed;
 mod live;
 mod masking;
 mod probe_exec;
@@ -25,6 +28,7 @@ mod report;
 mod secrets;
 mod shell;
 mod signals;
+mod soak;
 mod signatures;
 mod store;
 mod support;
