@@ -125,6 +125,10 @@ impl Worker<'_> {
                 let mut window = Consistently::new(span, tolerate, failures, min_samples);
                 self.watch(every, expect.as_ref(), warn.as_ref(), &mut window).await
             }
+            Window::Guard { every, tolerate, failures } => {
+                let mut window = Consistently::new(Duration::MAX, tolerate, failures, None);
+                self.watch(every, expect.as_ref(), warn.as_ref(), &mut window).await
+            }
         };
         self.finish(verdict, judged)
     }

@@ -29,7 +29,11 @@ pub const SOAK: Object = Object {
 /// The keys of a matrix that are not axes.
 pub const MATRIX_KEYS: &[Field] = &[
     field("rows", Shape::List(&Shape::Map(&Shape::Any)), "The cells, each with its values by name."),
-    field("order", Shape::Word(&["sequential", "parallel"]), "Whether the cells run one after another (the default) or side by side."),
+    field(
+        "order",
+        Shape::Word(&["sequential", "parallel"]),
+        "Whether the cells run one after another (the default) or side by side.",
+    ),
     field(
         "on_failure",
         Shape::Word(&["stop", "continue"]),
@@ -69,16 +73,3 @@ pub const BASELINE: Shape = Shape::Object(&Object {
         field("value", Shape::Text, "A value that is written down."),
     ],
 });
-
-/// A comparison of two range vectors by rank.
-pub const COMPARE: Object = Object {
-    name: "a comparison",
-    open: false,
-    fields: &[
-        required("to", Shape::Template, "The query that the step's own is held against."),
-        required("over", Shape::Duration, "How far back both are asked."),
-        field("step", Shape::Duration, "The distance of two points."),
-        field("worse", Shape::Word(&["higher", "lower", "either"]), "Which direction is worse; higher when not given."),
-        field("effect", Shape::Text, "The least difference that counts: `10%`."),
-    ],
-};
