@@ -7,6 +7,7 @@ mod http;
 mod log;
 mod prometheus;
 mod report;
+mod soak;
 mod wrk;
 
 use crate::measure::Line;
@@ -31,7 +32,10 @@ pub(crate) const ROWS: &[Row] = &[
     ("P4", log::scan),
     ("P5", log::gzip),
     ("P6", prometheus::queries),
+    ("P7", soak::verdicts),
     ("P8", report::of_many),
     ("P9", engine::no_ops),
     ("P10", engine::commands),
+    ("P12", soak::idle),
+    ("P13", soak::week),
 ];
