@@ -6,9 +6,9 @@ use crate::run::Patience;
 use crate::sys::World;
 
 use super::args::{DemoArgs, HowArgs, InputArgs, SelectArgs, Show};
+use super::conduct::{Job, carry_out, runtime};
 use super::load::{Ask, load_text};
 use super::reports::Wanted;
-use super::conduct::{Job, carry_out, runtime};
 use super::run::accept;
 use super::{Result, USAGE, signals, stdio};
 

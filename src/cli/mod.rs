@@ -22,9 +22,9 @@ mod resume;
 mod run;
 mod sign;
 mod signals;
-mod statements;
 mod signatures;
 mod signers;
+mod statements;
 mod stdio;
 mod tick;
 

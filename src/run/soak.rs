@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::event::{Checkpoint, EventKind, Look, Observed, Skip, StepResult};
-use crate::judge::window::{Counts, Occasions};
 use crate::judge;
+use crate::judge::window::{Counts, Occasions};
 use crate::model::outline::{Missed, Slot, Soak};
 use crate::model::{Outcome, quantity};
 use crate::plan::{Plan, SoakPlan};
@@ -248,7 +248,8 @@ impl Dispatcher {
             return;
         }
         let mut verdict = sum.occasions.conclusion(planned);
-        if let Some((_, why)) = halted.filter(|_| verdict.summary.contains("cut short")) {
+        let short = sum.occasions.seen() < planned;
+        if let Some((_, why)) = halted.filter(|_| short) {
             verdict.summary = format!("{}: {why}", verdict.summary);
         }
         if sum.occasions.is_left_out() {
@@ -262,7 +263,7 @@ impl Dispatcher {
             looks: sum.looks,
             look: sum.look,
             flaky: sum.flaky,
-            cut: self.interrupted().is_some() && verdict.summary.contains("cut short"),
+            cut: short && self.interrupted().is_some(),
             ..StepResult::new(verdict.outcome, verdict.summary, started)
         };
         self.finish(step, result);
