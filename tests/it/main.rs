@@ -7,6 +7,7 @@ mod demo;
 mod engine;
 mod live;
 mod masking;
+mod pages;
 mod probe_exec;
 mod probe_file;
 mod probe_http;
