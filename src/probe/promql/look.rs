@@ -259,7 +259,7 @@ impl Promql {
         let Some(window) = window else {
             return Err(Failure::lasting("the query gives several samples a series, and no range is asked for"));
         };
-        let wanted = |name: &&str| self.wants.is_empty() || self.wants.any(name);
+        let wanted = |name: &&str| range::is_taken(name, &self.wants);
         let names: Vec<&'static str> = range::NAMES.iter().copied().filter(wanted).collect();
         let samples: Vec<Sample> = rows.iter().map(|r| Sample { labels: r.labels.clone(), value: 0.0 }).collect();
         let numbers = rows.iter().flat_map(|r| &r.samples).filter(|(_, v)| !v.is_nan()).count();
