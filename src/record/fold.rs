@@ -41,6 +41,8 @@ pub struct Folding {
     record: Option<RunRecord>,
     sections: HashMap<SectionId, usize>,
     steps: HashMap<StepId, (usize, usize)>,
+    /// The newest event that says what was found: a result, an answer, a waiver.
+    found: u64,
 }
 
 impl Folding {
@@ -73,6 +75,9 @@ impl Folding {
             Part::Section => 1,
             Part::OnGo | Part::OnNoGo | Part::Always => 2,
         });
+        for section in record.sections.iter_mut().filter(|section| section.releases.is_empty()) {
+            section.hold_evidence = self.found;
+        }
         if record.paused.is_some() {
             record.sections.iter_mut().flat_map(|s| &mut s.steps).for_each(|step| step.open = Outcome::Pending);
         }
@@ -81,19 +86,27 @@ impl Folding {
     }
 
     fn happen(&mut self, at: DateTime<Utc>, kind: EventKind) -> Result<(), String> {
+        self.note_evidence(&kind);
         match kind {
             EventKind::RunStarted { run, header } => self.begin(run, *header, at),
             EventKind::Planned { section, steps } => self.plan(section, steps),
+            EventKind::Waiting { .. } => self.change(|_| ()),
             EventKind::SectionStarted { section } | EventKind::SectionFinished { section } => self.knows(&section),
             EventKind::StepStarted { step, .. } => self.step(&step).map(|_| ()),
             EventKind::Looked { step, look } => self.looked(&step, *look),
             EventKind::StepFinished { step, result } => self.finish(&step, *result),
             EventKind::Answered { step, answer } => self.answer(&step, answer),
-            EventKind::CheckpointStarted { checkpoint } => self.change(|record| record.checkpoints.push(checkpoint)),
+            EventKind::CheckpointStarted { checkpoint } => {
+                self.change(|record| record.checkpoints.push((at, checkpoint)))
+            }
             EventKind::Checked { step, n, result } => self.check(&step, n, *result),
             EventKind::Held { section } => self.section(&section).map(|section| section.held = Some(at)),
             EventKind::Released { section, release } => {
-                self.section(&section).map(|section| section.releases.push((at, release)))
+                let evidence = self.found;
+                self.section(&section).map(|section| {
+                    section.releases.push((at, release));
+                    section.hold_evidence = evidence;
+                })
             }
             EventKind::Paused { why, until } => self.change(|record| record.paused = Some(Paused { at, why, until })),
             EventKind::Resumed { resumption } => self.resume(at, resumption),
@@ -108,6 +121,39 @@ impl Folding {
                 record.finished = Some(at);
                 record.took_ms = Some(took_ms);
             }),
+        }
+    }
+
+    /// Notes the newest event under which a signature lapses that does not cover it.
+    fn note_evidence(&mut self, kind: &EventKind) {
+        let found = match kind {
+            EventKind::StepFinished { .. }
+            | EventKind::Checked { .. }
+            | EventKind::Answered { .. }
+            | EventKind::Waived { .. } => true,
+            // While a hold point waits, guards go on looking, and the run may be taken up again: nothing is found so.
+            EventKind::Looked { .. }
+            | EventKind::Interrupted { .. }
+            | EventKind::Resumed { .. }
+            | EventKind::RunFinished { .. } => false,
+            EventKind::RunStarted { .. }
+            | EventKind::Planned { .. }
+            | EventKind::SectionStarted { .. }
+            | EventKind::SectionFinished { .. }
+            | EventKind::StepStarted { .. }
+            | EventKind::CheckpointStarted { .. }
+            | EventKind::Held { .. }
+            | EventKind::Released { .. }
+            | EventKind::Paused { .. }
+            | EventKind::ClockMoved { .. }
+            | EventKind::Signed { .. }
+            | EventKind::Decided { .. } => return,
+        };
+        if found {
+            self.found = self.seq;
+        }
+        if let Some(record) = &mut self.record {
+            record.evidence = self.seq;
         }
     }
 

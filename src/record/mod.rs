@@ -7,12 +7,14 @@ pub mod format;
 pub mod load;
 pub mod recorder;
 pub mod store;
+pub mod track;
 
 pub use answer::append_answer;
 pub use fold::{FoldError, fold};
 pub use load::{LoadError, load, load_with};
 pub use recorder::{Handle, Recorder};
-pub use store::{RunStore, RunSummary, StoreError};
+pub use store::{Owner, RunStore, RunSummary, StoreError};
+pub use track::{Point, Track};
 
 use chrono::{DateTime, Utc};
 
@@ -39,14 +41,16 @@ pub struct RunRecord {
     pub paused: Option<Paused>,
     /// How it was taken up again.
     pub resumptions: Vec<(DateTime<Utc>, Resumption)>,
-    /// The checkpoints of a soak that were begun.
-    pub checkpoints: Vec<Checkpoint>,
+    /// The checkpoints of a soak that were begun, each with when.
+    pub checkpoints: Vec<(DateTime<Utc>, Checkpoint)>,
     /// What was noticed of clocks.
     pub clock: Vec<(DateTime<Utc>, String)>,
     /// The waivers in effect.
     pub waivers: Option<Waivers>,
     /// Who signed.
     pub signatures: Vec<(DateTime<Utc>, Signature)>,
+    /// The number of the newest event that is evidence: a signature that does not cover it has lapsed.
+    pub evidence: u64,
     /// The sections in order, actions last.
     pub sections: Vec<SectionRecord>,
     /// The decision that the run itself came to, with its reasons.
@@ -75,6 +79,8 @@ pub struct SectionRecord {
     pub held: Option<DateTime<Utc>>,
     /// How its hold point was released or declined, latest last.
     pub releases: Vec<(DateTime<Utc>, Release)>,
+    /// The number of the newest event that a signature for its hold point must cover: a result, an answer, a waiver.
+    pub hold_evidence: u64,
 }
 
 /// That a run waits, and for what.
@@ -105,9 +111,9 @@ pub struct StepRecord {
     /// How it came out; nothing when it never ended.
     pub result: Option<StepResult>,
     /// Its looks, for a step that looks more than once. The last one also stands in `result`.
-    pub looks: Vec<Look>,
+    pub looks: Track<Look>,
     /// How it came out at each checkpoint of a soak.
-    pub checks: Vec<Check>,
+    pub checks: Track<Check>,
     /// What a person answered, latest last.
     pub answers: Vec<Answer>,
     /// What it counts as while it has no result: not enough to say, or waiting when the whole run waits.
@@ -130,6 +136,7 @@ impl RunRecord {
             clock: Vec::new(),
             waivers: None,
             signatures: Vec::new(),
+            evidence: 0,
             sections: Vec::new(),
             decided: None,
             head: Head { seq: 0, digest: String::new() },
@@ -140,14 +147,14 @@ impl RunRecord {
 impl SectionRecord {
     /// Makes the record of a section without steps.
     pub fn new(outline: SectionOutline) -> Self {
-        Self { outline, steps: Vec::new(), held: None, releases: Vec::new() }
+        Self { outline, steps: Vec::new(), held: None, releases: Vec::new(), hold_evidence: 0 }
     }
 }
 
 impl StepRecord {
     /// Makes the record of a step that has not begun.
     pub fn new(outline: StepOutline) -> Self {
-        let (looks, checks, answers) = (Vec::new(), Vec::new(), Vec::new());
+        let (looks, checks, answers) = (Track::default(), Track::default(), Vec::new());
         Self { outline, result: None, looks, checks, answers, open: Outcome::Inconclusive }
     }
 

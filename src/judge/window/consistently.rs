@@ -71,6 +71,11 @@ impl Consistently {
         }
     }
 
+    /// Ends a window that had no end of its own, `elapsed` after it began.
+    pub fn close(&mut self, elapsed: Duration) {
+        self.length = elapsed;
+    }
+
     /// Returns when the window ends.
     pub fn ends_at(&self) -> Duration {
         self.length

@@ -4,11 +4,13 @@
 
 mod consistently;
 mod eventually;
+mod occasions;
 
 use std::time::Duration;
 
 pub use consistently::Consistently;
 pub use eventually::Eventually;
+pub use occasions::{Counts, Occasions};
 
 use super::relative::is_first;
 use crate::model::{Outcome, Verdict, quantity};

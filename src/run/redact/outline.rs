@@ -21,7 +21,7 @@ pub(super) fn event(redactor: &Redactor, kind: &mut EventKind) {
         EventKind::Interrupted { cause } => text(redactor, cause),
         EventKind::Answered { answer, .. } => text(redactor, &mut answer.note),
         EventKind::Released { release, .. } => texts(redactor, [&mut release.note, &mut release.by]),
-        EventKind::Paused { why, .. } => text(redactor, why),
+        EventKind::Paused { why, .. } | EventKind::Waiting { why, .. } => text(redactor, why),
         EventKind::ClockMoved { what } => text(redactor, what),
         EventKind::Waived { waivers } => {
             waivers.waivers.iter_mut().for_each(|waiver| text(redactor, &mut waiver.reason))

@@ -7,6 +7,7 @@ pub(crate) mod nginx;
 pub(crate) mod probing;
 pub(crate) mod prometheus;
 mod recorded;
+pub(crate) mod promqltest;
 pub(crate) mod records;
 pub(crate) mod rogue;
 pub(crate) mod secure;
