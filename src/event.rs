@@ -112,6 +112,14 @@ pub enum EventKind {
         #[serde(skip_serializing_if = "Option::is_none")]
         until: Option<DateTime<Utc>>,
     },
+    /// The run waits for time, and its process stays: a pause between cells.
+    Waiting {
+        /// What it waits for, in one line.
+        why: String,
+        /// Until when.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<DateTime<Utc>>,
+    },
     /// A process takes the run up again. What was cut off, not reached or waiting is open again.
     Resumed {
         /// By whom, where, with what.

@@ -30,7 +30,7 @@
 //! | 6 | [`plan`] | the same, probe and judge |
 //! | 7 | [`run`] | model, diag, event, judge, sys, template, checklist, probe, plan |
 //! | 7 | [`record`] | model, diag, event, sys, judge |
-//! | 8 | [`signoff`] | model, event, judge, record |
+//! | 8 | [`signoff`] | model, event, judge, sys, record |
 //! | 9 | [`report`] | model, event, record, signoff, template, judge, stats |
 //! | 10 | [`live`] | model, event, sys, record, report |
 //! | 10 | [`demo`] | sys |

@@ -16,7 +16,7 @@ use crate::model::{Decision, RunId};
 use crate::plan::Plan;
 use crate::record::{self, Handle, Recorder, RunRecord, store};
 use crate::report::{RunView, terminal};
-use crate::run::{Identity, Journal, JournalEnd, Options, Redactor};
+use crate::run::{Errand, Identity, Journal, JournalEnd, Options, Redactor};
 use crate::signoff;
 use crate::sys::World;
 
@@ -118,11 +118,14 @@ pub(crate) async fn carry_out(plan: Plan, wanted: &Wanted, job: &Job<'_>) -> Res
         per_host: job.how.per_host.into(),
         allow_changes: job.allow_changes,
         read_only: job.how.read_only,
+        ..Options::default()
     };
     // As a task of its own it runs beside its workers: between threads, every step would cost two switches.
     let mut running = JoinSet::new();
     let stop = job.signals.stop.clone();
-    running.spawn(crate::run::run(Arc::new(plan), job.world.clone(), identity, options, journal, stop));
+    let (_, inbox) = tokio::sync::mpsc::unbounded_channel();
+    let (plan, world) = (Arc::new(plan), job.world.clone());
+    running.spawn(crate::run::run(Errand { plan, world, identity, options, journal, stop, inbox, taken_up: None }));
     tokio::select! {
         ended = running.join_next() => ended.transpose().map(|_| ())?,
         () = job.signals.leave() => {

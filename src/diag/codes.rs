@@ -157,8 +157,8 @@ pub const CODES: &[Code] = &[
     ),
     code(
         "expect-relative",
-        "relative comparators are not available in this version",
-        "`baseline`, `previous` and `start` belong to the language, but this version of holdpoint does not act on them.",
+        "a relative limit is not written so",
+        "A limit stands to `baseline`, `previous` or `start` as a multiple or a share: `\"<= 1.5x baseline\"`, `\"<= 150% of baseline\"`, `\"> previous\"`, `\"between 0.9x and 1.1x baseline\"`, `\"within 10% of start\"`. There are no sums: `that` and `capture` compute.",
     ),
     code(
         "bad-regex",

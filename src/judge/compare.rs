@@ -42,6 +42,7 @@ pub(crate) fn badness(value: f64, matcher: &Matcher) -> f64 {
         Matcher::OneOf(of) => of.iter().map(|m| badness(value, m)).fold(f64::INFINITY, f64::min),
         Matcher::Equals(_)
         | Matcher::Relative(..)
+        | Matcher::NotWorse(..)
         | Matcher::StatusClass(_)
         | Matcher::Contains(_)
         | Matcher::StartsWith(_)

@@ -2,15 +2,18 @@
 //! expectation give the same verdict, today and years later from the record alone.
 //!
 //! Read in this order: [`look`] judges one look; `matching` holds one value against one matcher, with `compare` for
-//! numbers, `equal` for literals, `pattern` for regular expressions, `series` for vectors and `that` for expressions;
+//! numbers, `equal` for literals, `pattern` for regular expressions, `series` for vectors, [`relative`] for limits that
+//! are relative to an earlier value and `that` for expressions;
 //! [`words`] says limits and values; [`window`] judges a row of looks; [`gate`] turns outcomes into a decision.
 
+mod canary;
 mod compare;
 mod equal;
 pub mod gate;
 pub mod look;
 mod matching;
 mod pattern;
+pub mod relative;
 mod series;
 mod that;
 pub mod window;
@@ -18,4 +21,5 @@ pub mod words;
 
 pub use gate::{Counted, Rules, gate};
 pub use look::{Terms, look};
+pub use relative::{is_first, references, relatives};
 pub use that::scope;

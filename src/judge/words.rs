@@ -57,6 +57,7 @@ impl fmt::Display for Words<'_> {
                 Relation::Between(low, high) => write!(f, "between {low}x and {high}x {against}"),
                 Relation::Within(share) => write!(f, "within {} of {against}", percent(*share)),
             },
+            Matcher::NotWorse(worse, effect) => f.write_str(&super::canary::limit(*worse, *effect)),
             Matcher::Equals(literal) => f.write_str(&self::literal(literal)),
             Matcher::StatusClass(class) => write!(f, "{class}xx"),
             Matcher::OneOf(of) => write!(f, "one of {}", joined(of, ", ")),
@@ -110,11 +111,17 @@ pub(crate) fn value(value: &Value, kind: Kind, limit: Option<Quantity>) -> Strin
 /// is printed in full.
 pub(crate) fn number(value: f64, kind: Kind, limit: Option<Quantity>) -> String {
     let Some(limit) = limit else { return quantity::of_kind(value, kind) };
-    if limit.unit == Unit::One && kind == Kind::Duration {
+    if limit.unit == Unit::One && matches!(kind, Kind::Duration | Kind::Growth) {
         return quantity::of_kind(value, kind);
     }
-    let text = quantity::in_unit(value, limit.unit);
-    match value != limit.value && text == quantity::in_unit(limit.value, limit.unit) {
+    let shown = |value: f64| match kind {
+        // A leak is a few bytes a second, and nobody thinks of it so.
+        Kind::Growth if limit.unit == Unit::BytesPerSecond => format!("{}/h", quantity::bytes(value * 3600.0)),
+        Kind::Growth => quantity::of_kind(value, kind),
+        _ => quantity::in_unit(value, limit.unit),
+    };
+    let text = shown(value);
+    match value != limit.value && text == shown(limit.value) {
         true => full(value, limit.unit),
         false => text,
     }

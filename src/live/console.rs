@@ -82,6 +82,7 @@ impl Console {
             | EventKind::Held { .. }
             | EventKind::Released { .. }
             | EventKind::Paused { .. }
+            | EventKind::Waiting { .. }
             | EventKind::Resumed { .. }
             | EventKind::ClockMoved { .. }
             | EventKind::Waived { .. }

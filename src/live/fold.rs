@@ -108,6 +108,7 @@ impl Progress {
             EventKind::Held { .. }
             | EventKind::Released { .. }
             | EventKind::Paused { .. }
+            | EventKind::Waiting { .. }
             | EventKind::Resumed { .. }
             | EventKind::ClockMoved { .. }
             | EventKind::Waived { .. }

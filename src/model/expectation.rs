@@ -49,6 +49,8 @@ pub enum Matcher {
     Around(Quantity, Quantity),
     /// `<= 1.5x baseline`, `> previous`, `within 10% of start`: held against a value that was there before.
     Relative(Relation, Against),
+    /// Two recorded vectors: the observed one is not worse than the other by this share or more.
+    NotWorse(Worse, f64),
     /// `200`, `ok`, `true`: equal by value.
     Equals(Literal),
     /// `2xx`: a class of HTTP statuses, by its first digit.
@@ -83,6 +85,18 @@ pub enum Matcher {
     All(Vec<Matcher>),
     /// This does not hold.
     Not(Box<Matcher>),
+}
+
+/// Which way is worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Worse {
+    /// Greater values: latency, errors.
+    Higher,
+    /// Lesser values: throughput, availability.
+    Lower,
+    /// Any difference.
+    Either,
 }
 
 /// How a value stands to one that was there before.

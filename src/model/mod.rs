@@ -19,7 +19,7 @@ pub mod verdict;
 pub mod waiver;
 
 pub use decision::Decision;
-pub use expectation::{Expectation, Literal, Matcher, Op, Relation};
+pub use expectation::{Expectation, Literal, Matcher, Op, Relation, Worse};
 pub use id::{RunId, SectionId, StepId};
 pub use observation::{Evidence, Found, Note, Observation};
 pub use origin::Origin;

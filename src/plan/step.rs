@@ -207,6 +207,8 @@ impl Builder<'_, '_, '_> {
             source: named.or_else(|| self.defaults.source.clone()),
             timeout,
             ignore,
+            along: None,
+            soak: false,
         };
         (kind.compile)(&mut compiling, value)
     }

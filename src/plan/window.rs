@@ -34,6 +34,26 @@ pub enum Window {
         /// How many looks must have seen something.
         min_samples: Option<u32>,
     },
+    /// Beside everything else, for as long as the run goes on.
+    Guard {
+        /// How often to look.
+        every: Duration,
+        /// The longest breach in a row that is forgiven.
+        tolerate: Option<Duration>,
+        /// How many looks may fail.
+        failures: Option<u32>,
+    },
+}
+
+fn forgiven(tolerate: Option<Duration>, failures: Option<u32>) -> String {
+    let mut words = String::new();
+    if let Some(tolerate) = tolerate {
+        words.push_str(&format!(", a breach of {} forgiven", quantity::seconds(tolerate.as_secs_f64())));
+    }
+    if let Some(failures) = failures {
+        words.push_str(&format!(", {failures} failures forgiven"));
+    }
+    words
 }
 
 impl Window {
@@ -47,14 +67,10 @@ impl Window {
                 format!("within {}, every {}{held}", time(within), time(every))
             }
             Window::Consistently { span, every, tolerate, failures, .. } => {
-                let mut words = format!("for {}, every {}", time(span), time(every));
-                if let Some(tolerate) = tolerate {
-                    words.push_str(&format!(", a breach of {} forgiven", time(tolerate)));
-                }
-                if let Some(failures) = failures {
-                    words.push_str(&format!(", {failures} failures forgiven"));
-                }
-                words
+                format!("for {}, every {}{}", time(span), time(every), forgiven(*tolerate, *failures))
+            }
+            Window::Guard { every, tolerate, failures } => {
+                format!("throughout, every {}{}", time(every), forgiven(*tolerate, *failures))
             }
         }
     }
@@ -65,6 +81,7 @@ impl Window {
             Window::Once => Duration::ZERO,
             Window::Eventually { within, .. } => *within,
             Window::Consistently { span, .. } => *span,
+            Window::Guard { .. } => Duration::ZERO,
         }
     }
 }
@@ -132,7 +149,7 @@ fn misfit(window: &Window) -> Option<(&'static str, String)> {
         Some((key, format!("`{key}` ({}) is longer than `{than}` ({})", time(length), time(limit))))
     };
     match *window {
-        Window::Once => None,
+        Window::Once | Window::Guard { .. } => None,
         Window::Eventually { within, .. } if within.is_zero() => {
             Some(("within", "`within` must be longer than nothing".into()))
         }

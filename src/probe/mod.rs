@@ -22,11 +22,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::checklist::reading::Reading;
-use crate::model::{Decision, Expectation, Kind, MeasureName, Measures, Observation, RunId, StepId};
+use crate::model::{Decision, Expectation, Kind, MeasureName, Measures, Observation, Reference, RunId, StepId};
 use crate::shape::Shape;
 use crate::source::Sources;
 use crate::sys::World;
-use crate::template::Scope;
+use crate::template::{Scope, Template};
 use crate::yaml::Node;
 
 /// Every kind of probe, in the order of the manual.
@@ -105,6 +105,19 @@ pub struct Compiling<'a, 'b> {
     pub timeout: Duration,
     /// Patterns of expected noise, for log and text measures.
     pub ignore: &'a [String],
+    /// What the step's baseline is, when its own probe is to ask for it.
+    pub along: Option<Along>,
+    /// Whether the checklist is spread over a soak, so that a range may reach to its start.
+    pub soak: bool,
+}
+
+/// What a probe asks along with its own question, to hold the answer against.
+#[derive(Clone, Debug)]
+pub enum Along {
+    /// The same question about that much earlier.
+    Offset(Duration),
+    /// Another question.
+    Query(Template),
 }
 
 /// The measures that a step's expectations, captures and expressions use.
@@ -122,6 +135,11 @@ impl Wants {
     /// Tells whether no measure is used: everything that comes without effort is taken then.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
+    }
+
+    /// Walks over the measures that are used.
+    pub fn iter(&self) -> impl Iterator<Item = &MeasureName> {
+        self.names.iter()
     }
 
     /// Tells whether a measure is used at all, with or without keys.
@@ -242,6 +260,17 @@ pub trait Probe: Send + Sync {
     /// Tells whether it can be asked what was there at a past time.
     fn can_look_back(&self) -> bool {
         false
+    }
+
+    /// Tells whether it can ask for its own baseline; see [`Along`].
+    fn takes_along(&self) -> bool {
+        false
+    }
+
+    /// Asks for the baseline of each measure that the step uses, with where it comes from; what cannot be had is there
+    /// with the reason. Nothing when the probe was not made with an [`Along`].
+    async fn along(&self, _look: &Look<'_>) -> Vec<Reference> {
+        Vec::new()
     }
 
     /// Tells whether it runs a command: refused by `--read-only`.

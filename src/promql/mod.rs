@@ -2,13 +2,17 @@
 //! but cannot mean what they say. Knows nothing of checklists and does no I/O.
 //!
 //! Read in this order: [`tokens`] cuts a query into words, [`parse`] checks it, `mistake` finds the place of what is wrong,
-//! [`compare`] takes `x < 5` apart, [`selectors`] lists what is looked up, [`lint`] warns.
+//! [`compare`] takes `x < 5` apart, [`selectors`] lists what is looked up, [`lint`] warns. [`exposition`] reads pages of
+//! metrics, [`storage`] keeps their samples in memory, [`engine`] evaluates.
 
 pub mod compare;
+pub mod engine;
+pub mod exposition;
 pub mod lint;
 mod mistake;
 pub mod parse;
 pub mod selectors;
+pub mod storage;
 pub mod tokens;
 
 pub use compare::{Split, constant, split_comparison};

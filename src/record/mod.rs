@@ -11,7 +11,7 @@ pub mod track;
 
 pub use answer::append_answer;
 pub use fold::{FoldError, fold};
-pub use load::{LoadError, load, load_with};
+pub use load::{LoadError, events, load, load_with};
 pub use recorder::{Handle, Recorder};
 pub use store::{Owner, RunStore, RunSummary, StoreError};
 pub use track::{Point, Track};
@@ -112,6 +112,8 @@ pub struct StepRecord {
     pub checks: Track<Check>,
     /// What a person answered, latest last.
     pub answers: Vec<Answer>,
+    /// What it counts as while it has no result: not enough to say, or waiting when the whole run waits.
+    pub open: Outcome,
 }
 
 impl RunRecord {
@@ -147,14 +149,15 @@ impl SectionRecord {
 impl StepRecord {
     /// Makes the record of a step that has not begun.
     pub fn new(outline: StepOutline) -> Self {
-        Self { outline, result: None, looks: Track::default(), checks: Track::default(), answers: Vec::new() }
+        let (looks, checks, answers) = (Track::default(), Track::default(), Vec::new());
+        Self { outline, result: None, looks, checks, answers, open: Outcome::Inconclusive }
     }
 
     /// Returns the outcome that counts: a person's answer before the run's own result; a step without either was cut
-    /// off, which is not enough to say.
+    /// off, which is not enough to say, or waits with the whole run.
     pub fn outcome(&self) -> Outcome {
         let answered = self.answers.last().map(|a| a.outcome);
         let looked = self.result.as_ref().map(|r| r.outcome);
-        answered.or(looked).unwrap_or(Outcome::Inconclusive)
+        answered.or(looked).unwrap_or(self.open)
     }
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 
 use crate::checklist::reading::Reading;
 use crate::diag::Diagnostics;
 use crate::event::{Look, Skip, StepResult};
-use crate::judge::window::{Consistently, Eventually, Next};
 use crate::judge::{self, Terms};
 use crate::model::outline::OnNoData;
-use crate::model::{Expectation, Found, Note, Observation, Outcome, Verdict};
+use crate::model::{Against, Expectation, Found, MeasureName, Note, Observation, Outcome, Reference, Verdict};
 use crate::plan::{EvidencePolicy, Plan, PlanStep, Window, expect};
 use crate::probe;
 use crate::sys::World;
@@ -21,6 +21,8 @@ use crate::template::Scope;
 
 use super::limits::Limits;
 use super::redact::Redactor;
+use super::references::{self, Memory};
+use super::watching::Watching;
 
 /// What every worker of a run shares.
 pub(crate) struct Shop {
@@ -29,6 +31,40 @@ pub(crate) struct Shop {
     pub limits: Limits,
     pub redactor: Arc<Redactor>,
     pub started: DateTime<Utc>,
+}
+
+/// What one worker is asked for.
+pub(crate) struct Brief {
+    /// The step, as a position in the plan.
+    pub step: usize,
+    /// The values that templates may use.
+    pub scope: Arc<Scope>,
+    /// The past time that is asked about, when it is not now.
+    pub past: Option<DateTime<Utc>>,
+    /// From when to when the soak goes.
+    pub soak: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Values of the step's earlier looks.
+    pub memory: Memory,
+    /// The window, where a process before has begun it.
+    pub watching: Option<Watching>,
+    /// Values that are the same for every look, each under every measure that is wanted.
+    pub baseline: Baseline,
+    /// Told when a guard is to end; nothing for every other step.
+    pub curtain: Option<watch::Receiver<bool>>,
+}
+
+/// What stands for the word `baseline`.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Baseline {
+    /// Nothing, or the probe asks for it itself.
+    #[default]
+    None,
+    /// What was measured elsewhere, and where.
+    Measured(crate::model::Measures, String),
+    /// A value that is written down.
+    Written(crate::model::Quantity),
+    /// It should be there and is not: why.
+    Missing(String),
 }
 
 /// What a worker tells while it works.
@@ -45,38 +81,69 @@ pub(crate) struct Done {
     pub result: StepResult,
     /// Captured values, not redacted: they are for later steps.
     pub captured: Vec<(String, Json)>,
+    /// Values of its looks, for the next ones.
+    pub memory: Memory,
+}
+
+impl Baseline {
+    fn references(&self, wanted: &[(Against, MeasureName)]) -> Vec<Reference> {
+        let each = |value: crate::model::Value, origin: &str| {
+            let of = |(_, measure): &(Against, MeasureName)| Reference {
+                name: Against::Baseline,
+                measure: measure.clone(),
+                value: value.clone(),
+                origin: origin.to_owned(),
+            };
+            wanted.iter().filter(|(against, _)| *against == Against::Baseline).map(of).collect()
+        };
+        match self {
+            Baseline::None => Vec::new(),
+            Baseline::Measured(measures, origin) => references::references(Against::Baseline, wanted, measures, origin),
+            Baseline::Written(quantity) => each(crate::model::Value::Number(quantity.value), "written down"),
+            Baseline::Missing(why) => each(crate::model::Value::NoData(why.clone()), why),
+        }
+    }
 }
 
 impl Done {
     /// A probe broke down: a fault of holdpoint, said as such, and never a pass.
     pub(crate) fn broken(step: usize, started: DateTime<Utc>) -> Self {
-        let result = StepResult {
-            outcome: Outcome::Error,
-            reason: "the probe broke down: this is a fault of holdpoint, please report it".to_owned(),
-            skip: None,
-            started,
-            took_us: 0,
-            looks: 0,
-            look: None,
-            flaky: false,
-            cut: false,
-            captured: Vec::new(),
-        };
-        Self { step, result, captured: Vec::new() }
+        let reason = "the probe broke down: this is a fault of holdpoint, please report it";
+        let result = StepResult::new(Outcome::Error, reason, started);
+        Self { step, result, captured: Vec::new(), memory: Memory::default() }
     }
 }
 
 /// How long a look may exceed its time before it is cut off: probes end by themselves before that.
 const GRACE: Duration = Duration::from_millis(400);
+/// How many looks that nobody took are put into the record when a window is taken up again.
+const MOST_MISSED: usize = 500;
 
 /// Runs one step.
-pub(crate) async fn work(shop: Arc<Shop>, position: usize, scope: Arc<Scope>, tell: UnboundedSender<Tell>) -> Done {
+pub(crate) async fn work(shop: Arc<Shop>, brief: Brief, tell: UnboundedSender<Tell>) -> Done {
     let started = (shop.world.clock.now(), shop.world.clock.elapsed());
-    let step = &shop.plan.steps[position];
-    let mut worker =
-        Worker { shop: &shop, step, position, scope: &scope, tell: &tell, started, looks: 0, flaky: false };
-    let (result, captured) = worker.run().await;
-    Done { step: position, result, captured }
+    let step = &shop.plan.steps[brief.step];
+    let Brief { step: position, scope, past, soak, memory, watching, baseline, curtain } = brief;
+    let looks = watching.as_ref().map_or(0, |w| w.looks);
+    let mut worker = Worker {
+        shop: &shop,
+        step,
+        position,
+        scope: &scope,
+        tell: &tell,
+        started,
+        looks,
+        flaky: false,
+        past,
+        soak,
+        memory,
+        baseline,
+        curtain,
+        wanted: Vec::new(),
+    };
+    let (result, captured) = worker.run(watching).await;
+    let memory = worker.memory;
+    Done { step: position, result, captured, memory }
 }
 
 struct Worker<'a> {
@@ -88,6 +155,13 @@ struct Worker<'a> {
     started: (DateTime<Utc>, Duration),
     looks: u32,
     flaky: bool,
+    past: Option<DateTime<Utc>>,
+    soak: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    memory: Memory,
+    baseline: Baseline,
+    curtain: Option<watch::Receiver<bool>>,
+    /// What its limits are relative to.
+    wanted: Vec<(Against, MeasureName)>,
 }
 
 /// A look that is judged, with what it captured.
@@ -96,8 +170,14 @@ struct Judged {
     captured: Result<Vec<(String, Json)>, String>,
 }
 
+impl Judged {
+    fn recalled(look: Look) -> Self {
+        Self { look, captured: Ok(Vec::new()) }
+    }
+}
+
 impl Worker<'_> {
-    async fn run(&mut self) -> (StepResult, Vec<(String, Json)>) {
+    async fn run(&mut self, watching: Option<Watching>) -> (StepResult, Vec<(String, Json)>) {
         if let Some(when) = &self.step.when {
             match when.holds(self.scope) {
                 Ok(true) => {}
@@ -115,16 +195,17 @@ impl Worker<'_> {
             Ok(terms) => terms,
             Err(problem) => return (self.result(Verdict::of(Outcome::Error, problem), None), Vec::new()),
         };
-        let (verdict, judged) = match self.step.window {
-            Window::Once => self.once(expect.as_ref(), warn.as_ref()).await,
-            Window::Eventually { within, every, hold } => {
-                let mut window = Eventually::new(within, Some(hold));
-                self.watch(every, expect.as_ref(), warn.as_ref(), &mut window).await
+        let (expect, warn) = (expect.as_ref(), warn.as_ref());
+        self.wanted = references::wanted(&[expect, warn]);
+        let watching = watching.or_else(|| Watching::open(&self.step.window));
+        let (verdict, judged) = match (watching, self.past) {
+            (None, None) => self.once(expect, warn).await,
+            (None, Some(at)) => {
+                let judged = self.look(expect, warn, Some(at)).await;
+                (judged.look.verdict.clone(), judged)
             }
-            Window::Consistently { span, every, tolerate, failures, min_samples } => {
-                let mut window = Consistently::new(span, tolerate, failures, min_samples);
-                self.watch(every, expect.as_ref(), warn.as_ref(), &mut window).await
-            }
+            (Some(window), None) => self.watch(expect, warn, window).await,
+            (Some(window), Some(at)) => self.look_back(expect, warn, window, at).await,
         };
         self.finish(verdict, judged)
     }
@@ -175,7 +256,7 @@ impl Worker<'_> {
     async fn once(&mut self, expect: Option<&Expectation>, warn: Option<&Expectation>) -> (Verdict, Judged) {
         let until = self.shop.world.clock.elapsed() + self.step.timeout;
         loop {
-            let judged = self.look(expect, warn).await;
+            let judged = self.look(expect, warn, None).await;
             let waits = self.step.outline.on_no_data == OnNoData::Wait
                 && judged.look.verdict.outcome == Outcome::Inconclusive
                 && self.shop.world.clock.elapsed() + self.step.every < until;
@@ -187,37 +268,119 @@ impl Worker<'_> {
         }
     }
 
-    /// Looks again and again until the window is decided.
+    /// Looks again and again until the window is decided, or a guard is told to end.
     async fn watch(
         &mut self,
-        every: Duration,
         expect: Option<&Expectation>,
         warn: Option<&Expectation>,
-        window: &mut impl Watch,
+        mut window: Watching,
     ) -> (Verdict, Judged) {
-        let clock = &self.shop.world.clock;
+        let clock = self.shop.world.clock.clone();
+        self.say_begun(&window);
+        let since = window.begun.map(|begun| (clock.now() - begun).to_std().unwrap_or_default()).unwrap_or_default();
+        // A window that was begun by a process before goes on by its own time.
         let begin = clock.elapsed();
-        let until = clock.now() + TimeDelta::from_std(window.ends_at()).unwrap_or(TimeDelta::MAX);
-        // The receiver lives as long as the run.
-        let _ = self.tell.send(Tell::Begun(self.position, self.step.probe.describe(), Some(until)));
+        if let Some((verdict, look)) = window.done.clone().zip(window.look.clone()) {
+            return (verdict, Judged::recalled(*look));
+        }
+        self.own_up(&mut window);
         let mut due = begin;
         loop {
-            let at = clock.elapsed() - begin;
-            let judged = self.look(expect, warn).await;
+            let at = since + (clock.elapsed() - begin);
+            let judged = self.look(expect, warn, None).await;
             self.tell_look(&judged.look);
-            if let Next::Done(verdict) = window.look(at, &judged.look.verdict) {
+            if window.take(at, judged.look.clone())
+                && let Some(verdict) = window.done.take()
+            {
                 return (verdict, judged);
             }
-            let (now, end) = (clock.elapsed() - begin, window.ends_at());
-            if now >= end {
+            let (now, end) = (since + (clock.elapsed() - begin), window.ends_at());
+            if now >= end || self.is_over() {
                 return (window.at_end(now), judged);
             }
             // Looks keep to the timetable; those that are overdue are not made up for.
             while due <= clock.elapsed() {
-                due += every;
+                due += window.every;
             }
-            let next = due.min(begin + end);
-            clock.sleep(next.saturating_sub(clock.elapsed())).await;
+            let next = due.min(begin.saturating_add(end.saturating_sub(since)));
+            self.pause(next.saturating_sub(clock.elapsed())).await;
+        }
+    }
+
+    /// Asks about the past, look for look, as far as it reaches.
+    async fn look_back(
+        &mut self,
+        expect: Option<&Expectation>,
+        warn: Option<&Expectation>,
+        mut window: Watching,
+        begin: DateTime<Utc>,
+    ) -> (Verdict, Judged) {
+        let mut at = Duration::ZERO;
+        loop {
+            let of = begin + TimeDelta::from_std(at).unwrap_or(TimeDelta::MAX);
+            let judged = self.look(expect, warn, Some(of)).await;
+            self.tell_look(&judged.look);
+            if window.take(at, judged.look.clone())
+                && let Some(verdict) = window.done.take()
+            {
+                return (verdict, judged);
+            }
+            let end = window.ends_at();
+            if at >= end {
+                return (window.at_end(at), judged);
+            }
+            let next = (at + window.every).min(end);
+            if begin + TimeDelta::from_std(next).unwrap_or(TimeDelta::MAX) > self.shop.world.clock.now() {
+                return (window.broken_off(at), judged);
+            }
+            at = next;
+        }
+    }
+
+    fn say_begun(&self, window: &Watching) {
+        let until = TimeDelta::from_std(window.ends_at()).ok();
+        let until =
+            until.and_then(|length| window.begun.unwrap_or(self.shop.world.clock.now()).checked_add_signed(length));
+        // The receiver lives as long as the run.
+        let _ = self.tell.send(Tell::Begun(self.position, self.step.probe.describe(), until));
+    }
+
+    /// Puts into the record which looks of a window nobody took, because no process was there.
+    fn own_up(&mut self, window: &mut Watching) {
+        let (Some(begun), Some(last)) = (window.begun, window.last) else { return };
+        if matches!(self.step.window, Window::Guard { .. }) {
+            return;
+        }
+        let every = TimeDelta::from_std(window.every).unwrap_or(TimeDelta::MAX);
+        let end = begun.checked_add_signed(TimeDelta::from_std(window.ends_at()).unwrap_or(TimeDelta::MAX));
+        let now = self.shop.world.clock.now().min(end.unwrap_or(DateTime::<Utc>::MAX_UTC));
+        let mut at = last;
+        for _ in 0..MOST_MISSED {
+            let Some(next) = at.checked_add_signed(every).filter(|next| *next < now) else { return };
+            at = next;
+            self.looks += 1;
+            let cause = "nobody looked: the run had been left".to_owned();
+            let observation = Observation::new(self.step.probe.describe(), Found::refused(cause.clone()));
+            let look = Look { n: self.looks, ..Look::new(at, observation, Verdict::of(Outcome::Error, cause)) };
+            self.tell_look(&look);
+            window.take((at - begun).to_std().unwrap_or_default(), look);
+        }
+    }
+
+    /// Tells whether a guard has been told to end.
+    fn is_over(&self) -> bool {
+        self.curtain.as_ref().is_some_and(|curtain| *curtain.borrow())
+    }
+
+    /// Waits for the next look; a guard that is told to end looks once more.
+    async fn pause(&mut self, time: Duration) {
+        let clock = &self.shop.world.clock;
+        match &mut self.curtain {
+            None => clock.sleep(time).await,
+            Some(curtain) => tokio::select! {
+                () = clock.sleep(time) => {}
+                _ = curtain.wait_for(|over| *over) => {}
+            },
         }
     }
 
@@ -227,21 +390,27 @@ impl Worker<'_> {
     }
 
     /// Looks once, errors of looking tried again, and judges.
-    async fn look(&mut self, expect: Option<&Expectation>, warn: Option<&Expectation>) -> Judged {
+    async fn look(
+        &mut self,
+        expect: Option<&Expectation>,
+        warn: Option<&Expectation>,
+        as_of: Option<DateTime<Utc>>,
+    ) -> Judged {
         let clock = &self.shop.world.clock;
         let (at, begin) = (clock.now(), clock.elapsed());
         let mut attempts = 1;
         let mut delay = self.step.retry.delay;
-        let mut observation = self.observe().await;
+        let mut observation = self.observe(as_of).await;
         while attempts < self.step.retry.attempts
             && matches!(observation.found, Found::CouldNotLook { retry: true, .. })
         {
             clock.sleep(delay).await;
             delay = delay.mul_f64(self.step.retry.backoff.clamp(1.0, 100.0)).min(Duration::from_secs(300));
             attempts += 1;
-            observation = self.observe().await;
+            observation = self.observe(as_of).await;
         }
         self.looks += 1;
+        let against = self.references();
         let outline = &self.step.outline;
         let terms = Terms {
             expect,
@@ -249,6 +418,7 @@ impl Worker<'_> {
             on_no_data: outline.on_no_data,
             series_any: outline.series_any,
             speaks: outline.speaks_for_itself,
+            against: &[],
         };
         let mut verdict = judge::look(&observation, &terms);
         if attempts > 1 && !matches!(observation.found, Found::CouldNotLook { .. }) {
@@ -260,11 +430,24 @@ impl Worker<'_> {
         self.shop.redactor.observation(&mut observation);
         self.shop.redactor.verdict(&mut verdict);
         let took_us = u64::try_from((clock.elapsed() - begin).as_micros()).unwrap_or(u64::MAX);
-        let look = Look { n: self.looks, took_us, attempts, ..Look::new(at, observation, verdict) };
+        let look = Look { n: self.looks, took_us, attempts, as_of, against, ..Look::new(at, observation, verdict) };
+        if !self.wanted.is_empty() {
+            self.memory.take(&look);
+        }
         Judged { look, captured }
     }
 
-    async fn observe(&self) -> Observation {
+    /// Gathers what the next look is held against.
+    fn references(&self) -> Vec<Reference> {
+        if self.wanted.is_empty() {
+            return Vec::new();
+        }
+        let mut all = self.memory.references(&self.wanted);
+        all.extend(self.baseline.references(&self.wanted));
+        all
+    }
+
+    async fn observe(&self, as_of: Option<DateTime<Utc>>) -> Observation {
         let (shop, step) = (self.shop, self.step);
         let _leave = shop.limits.enter(step.probe.host(self.scope)).await;
         // A probe that waits by design waits by the clock; every other is busy in the real world.
@@ -275,8 +458,8 @@ impl Worker<'_> {
             sources: &shop.plan.sources,
             timeout: step.timeout,
             run_started: shop.started,
-            as_of: None,
-            soak: None,
+            as_of,
+            soak: self.soak,
             archive: None,
         };
         match shop.world.clock.timeout(step.timeout + step.probe.grace() + GRACE, step.probe.observe(&look)).await {
@@ -330,55 +513,16 @@ impl Worker<'_> {
             Box::new(look)
         });
         StepResult {
-            outcome: verdict.outcome,
-            reason: verdict.summary,
-            skip: None,
-            started: self.started.0,
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             looks: self.looks,
             look,
             flaky: self.flaky,
-            cut: false,
-            captured: Vec::new(),
+            ..StepResult::new(verdict.outcome, verdict.summary, self.started.0)
         }
     }
 
     fn skipped(&self, skip: Skip, reason: String) -> StepResult {
         StepResult { skip: Some(skip), ..self.result(Verdict::of(Outcome::Skipped, reason), None) }
-    }
-}
-
-/// A window that is fed looks.
-trait Watch {
-    /// Takes a look that began so long after the window.
-    fn look(&mut self, elapsed: Duration, verdict: &Verdict) -> Next;
-    /// Tells when the window ends, as far as is known now.
-    fn ends_at(&self) -> Duration;
-    /// Says what the window comes to when its time is up.
-    fn at_end(&self, elapsed: Duration) -> Verdict;
-}
-
-impl Watch for Eventually {
-    fn look(&mut self, elapsed: Duration, verdict: &Verdict) -> Next {
-        self.look(elapsed, verdict)
-    }
-    fn ends_at(&self) -> Duration {
-        self.ends_at()
-    }
-    fn at_end(&self, elapsed: Duration) -> Verdict {
-        self.at_end(elapsed)
-    }
-}
-
-impl Watch for Consistently {
-    fn look(&mut self, elapsed: Duration, verdict: &Verdict) -> Next {
-        self.look(elapsed, verdict)
-    }
-    fn ends_at(&self) -> Duration {
-        self.ends_at()
-    }
-    fn at_end(&self, elapsed: Duration) -> Verdict {
-        self.at_end(elapsed)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::judge::gate::{Counted, Rules, gate};
 use crate::model::outline::{Part, Weight};
 use crate::model::waiver::Waiver;
 use crate::model::{Decision, Outcome, StepId};
-use crate::record::{RunRecord, StepRecord};
+use crate::record::{RunRecord, SectionRecord, StepRecord};
 
 /// How many steps are named for each kind of reason; the others are counted.
 const NAMED: usize = 20;
@@ -34,14 +34,19 @@ pub fn decide(record: &RunRecord, waivers: &[Waiver], at: DateTime<Utc>) -> Ruli
     let unsigned = !record.header.roles.is_empty();
     // A run or a step without an end was cut, or is not over yet, even where nothing says so.
     let endless = |w: &Weighed<'_>| w.counted.weight != Weight::Trial && ended(w.step).is_none();
-    let cut = record.finished.is_none() || weighed.iter().any(endless);
+    let cut = record.paused.is_none() && (record.finished.is_none() || weighed.iter().any(endless));
     let rules = Rules { interrupted: cut || record.interrupted.is_some(), strict: record.header.strict, unsigned };
-    let decision = gate(weighed.iter().map(|w| w.counted), rules);
+    let declined = declined(record);
+    let decision = match gate(weighed.iter().map(|w| w.counted), rules) {
+        _ if !declined.is_empty() => Decision::NoGo,
+        decision => decision,
+    };
     let mut reasons = Lines::default();
     for w in weighed.iter().filter(|w| w.leads_to(decision, rules.strict)) {
         reasons.add(w.counted.outcome.word(), w.line());
     }
     let mut reasons = reasons.end();
+    reasons.extend(declined);
     reasons.extend(beside_the_steps(record, decision, cut, &weighed));
     let mut attention = Lines::default();
     for w in weighed.iter().filter(|w| w.deserves_attention() && !w.leads_to(decision, rules.strict)) {
@@ -140,12 +145,14 @@ fn why(step: &StepRecord) -> String {
         (Some(answer), _) if answer.note.is_empty() => format!("answered by {}", answer.by),
         (Some(answer), _) => format!("answered by {}: {}", answer.by, answer.note),
         (None, Some(result)) => result.reason.clone(),
+        (None, None) if step.open == Outcome::Pending => "waits with the run".into(),
         (None, None) => "the run was cut before it ended".into(),
     }
 }
 
 fn steps(record: &RunRecord) -> impl Iterator<Item = &StepRecord> {
-    record.sections.iter().filter(|section| section.outline.part == Part::Section).flat_map(|section| &section.steps)
+    let counts = |section: &&SectionRecord| matches!(section.outline.part, Part::Section | Part::Guard);
+    record.sections.iter().filter(counts).flat_map(|section| &section.steps)
 }
 
 /// The reasons that lie with no single step.
@@ -167,10 +174,21 @@ fn beside_the_steps(record: &RunRecord, decision: Decision, cut: bool, weighed: 
             }
         }
         Decision::Held => {
+            lines.extend(record.paused.iter().map(|paused| format!("pending: {}", paused.why)));
             lines.extend(record.header.roles.iter().map(|r| format!("unsigned: {} needs {} to sign", r.role, r.needs)));
         }
     }
     lines
+}
+
+/// Words the hold points that people declined to release: what stands behind them must not go ahead.
+fn declined(record: &RunRecord) -> Vec<String> {
+    let word = |section: &SectionRecord| {
+        let (_, release) = section.releases.last().filter(|(_, release)| !release.accepted)?;
+        let note = if release.note.is_empty() { String::new() } else { format!(": {}", release.note) };
+        Some(format!("declined: {} by {}{note}", section.outline.name, release.by))
+    };
+    record.sections.iter().filter_map(word).collect()
 }
 
 fn idle_waivers(record: &RunRecord, waivers: &[Waiver], at: DateTime<Utc>) -> Vec<String> {
@@ -234,7 +252,6 @@ mod tests {
     use crate::event::{Answer, StepResult};
     use crate::model::outline::{Header, Role, SectionOutline, StepOutline};
     use crate::model::{Origin, RunId, SectionId};
-    use crate::record::SectionRecord;
 
     const WEIGHTS: [Weight; 3] = [Weight::Required, Weight::Optional, Weight::Trial];
     const SKIPS: [Skip; 6] =

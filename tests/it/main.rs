@@ -20,6 +20,7 @@ mod report;
 mod secrets;
 mod shell;
 mod signals;
+mod signatures;
 mod store;
 mod support;
 mod tidy;

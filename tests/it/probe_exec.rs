@@ -49,6 +49,8 @@ impl Case {
             source: None,
             timeout: self.timeout,
             ignore: &ignore,
+            along: None,
+            soak: false,
         };
         let probe = if fits { (kind.compile)(&mut compiling, &node) } else { None };
         probe.ok_or_else(|| diagnostics.iter().map(|d| d.message.as_str()).collect::<Vec<_>>().join("; "))

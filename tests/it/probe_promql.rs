@@ -57,8 +57,16 @@ fn compile_with(declared: &str, promql: &str, wants: &[&str]) -> Compiled {
     let mut reading = Reading::new(&map, &mut diagnostics, &scope);
     let sources = Sources::compile(&mut reading, declared);
     let timeout = Duration::from_secs(10);
-    let mut compiling =
-        Compiling { reading: &mut reading, wants: &wanted, sources: &sources, source: None, timeout, ignore: &[] };
+    let mut compiling = Compiling {
+        reading: &mut reading,
+        wants: &wanted,
+        sources: &sources,
+        source: None,
+        timeout,
+        ignore: &[],
+        along: None,
+        soak: false,
+    };
     let probe = (KIND.compile)(&mut compiling, node);
     let said =
         diagnostics.iter().map(|d| (d.code, d.message.clone(), map.slice(d.labels[0].span).to_owned())).collect();
@@ -278,7 +286,7 @@ fn mistakes_are_found_before_anything_runs() {
         ("'sum(x{v=\"{{ inputs.variant }}\"}'", "bad-promql", "("),
         ("'x{status=\"5..\"}'", "odd-promql", "5.."),
         ("{ query: x, source: nowhere }", "unknown-source", "nowhere"),
-        ("{ query: x, range: { last: soak } }", "not-yet", "soak"),
+        ("{ query: x, range: { last: soak } }", "bad-value", "soak"),
         ("{ query: x, range: { last: 30d, step: 1m } }", "bad-value", "1m"),
     ] {
         let said = compile(url, promql, &[]).said;

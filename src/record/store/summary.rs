@@ -107,6 +107,7 @@ impl Change {
             | EventKind::Checked { .. }
             | EventKind::Held { .. }
             | EventKind::Released { .. }
+            | EventKind::Waiting { .. }
             | EventKind::ClockMoved { .. }
             | EventKind::Waived { .. }
             | EventKind::Signed { .. }

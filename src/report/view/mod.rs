@@ -4,6 +4,7 @@
 //! of a hundred thousand steps takes no more memory than the record itself.
 
 mod counts;
+mod course;
 mod expected;
 mod head;
 mod next;
@@ -12,8 +13,9 @@ mod step;
 use std::sync::Arc;
 
 pub use counts::Counts;
+pub use course::{Grid, GridRow, Happened, HoldView, Occasion, WaiverView, WaiversView};
 pub use head::{AppendixView, Head, InputView, Pair, RoleView, machine_moment, moment};
-pub use step::{FindingView, Step};
+pub use step::{FindingView, SampleView, Step};
 
 use crate::event::Skip;
 use crate::model::outline::{Part, Weight};
@@ -86,7 +88,8 @@ impl RunView {
             (Outcome::Warn, Weight::Required | Weight::Optional) => strict,
             (Outcome::Pass | Outcome::Pending | Outcome::Skipped | Outcome::NotApplicable, _) => false,
         };
-        let against = against && step.section().outline.part == Part::Section;
+        let counts = matches!(step.section().outline.part, Part::Section | Part::Guard);
+        let against = against && counts;
         against && self.is_red()
     }
 
@@ -148,9 +151,14 @@ impl RunView {
         self.parts(|part| part == Part::Section)
     }
 
+    /// Returns the indexes of the parts that are watched beside everything else.
+    pub fn guards(&self) -> impl Iterator<Item = usize> {
+        self.parts(|part| part == Part::Guard)
+    }
+
     /// Returns the indexes of the parts that act on the decision.
     pub fn actions(&self) -> impl Iterator<Item = usize> {
-        self.parts(|part| part != Part::Section)
+        self.parts(|part| !matches!(part, Part::Section | Part::Guard))
     }
 
     fn parts(&self, take: fn(Part) -> bool) -> impl Iterator<Item = usize> {
@@ -166,6 +174,36 @@ impl RunView {
             !step.is_trial() && step.outcome() != Outcome::Skipped
         };
         (0..of.steps.len()).filter(ran).map(|i| (section, i)).collect()
+    }
+
+    /// Returns the occasions of a soak, those to come among them.
+    pub fn timetable(&self) -> Vec<Occasion> {
+        course::timetable(&self.0.record)
+    }
+
+    /// Returns the cells of a matrix against its sections.
+    pub fn grid(&self) -> Option<Grid> {
+        course::grid(&self.0.record)
+    }
+
+    /// Returns the hold points.
+    pub fn holds(&self) -> Vec<HoldView> {
+        course::holds(&self.0.record)
+    }
+
+    /// Names the cell of a section, the outermost first; empty without a matrix.
+    pub fn cell(&self, section: &SectionRecord) -> String {
+        course::cell(section)
+    }
+
+    /// Returns the waivers in effect.
+    pub fn waivers(&self) -> Option<WaiversView> {
+        course::waivers(&self.0.record)
+    }
+
+    /// Returns what happened on the way: pauses, resumptions, clocks.
+    pub fn happened(&self) -> Vec<Happened> {
+        course::happened(&self.0.record)
     }
 
     /// Returns the commands that lead on from here, each with what it does.

@@ -3,14 +3,18 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::event::{Answer, Look, Skip, StepResult};
 use crate::model::outline::{Guidance, Weight};
-use crate::model::{Evidence, Finding, Found, Note, Observation, Outcome, quantity};
-use crate::record::{SectionRecord, StepRecord};
+use crate::model::{Evidence, Finding, Found, Note, Observation, Outcome, Reference, Value, quantity};
+use crate::record::{Point, SectionRecord, StepRecord};
 
 use super::expected;
+
+/// How many characters a drawing of numbers over time takes at most.
+const SPARK: usize = 48;
 
 /// How many findings a single line names.
 const NAMED: usize = 4;
@@ -41,6 +45,36 @@ pub struct FindingView {
     /// The limit as a number, where there is exactly one.
     #[serde(serialize_with = "number")]
     pub limit: Option<f64>,
+}
+
+/// What a step found at one of its looks or checkpoints.
+#[derive(Clone, Copy, Debug)]
+pub struct SampleView<'a> {
+    /// The number of the checkpoint, in a soak.
+    pub n: Option<u32>,
+    /// When it looked; for a look into the past, the time that was asked about.
+    pub looked: DateTime<Utc>,
+    /// The past time that was asked about, when that is not the time of asking.
+    pub as_of: Option<DateTime<Utc>>,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// The first number that was held against a limit.
+    pub value: Option<f64>,
+    /// That limit.
+    pub limit: Option<f64>,
+    /// Why, for everything but a plain pass.
+    pub reason: &'a str,
+}
+
+/// What a relative limit was held against.
+#[derive(Clone, Debug, Serialize)]
+pub struct AgainstView {
+    /// `baseline`, `previous` or `start`.
+    pub name: &'static str,
+    /// The value, in words.
+    pub value: String,
+    /// Where it comes from.
+    pub origin: String,
 }
 
 impl<'a> Step<'a> {
@@ -148,6 +182,63 @@ impl<'a> Step<'a> {
         self.observation().map_or(&[], |o| &o.evidence)
     }
 
+    /// Walks over what the step found each time: at every checkpoint of a soak, or at every look of a step that looks
+    /// more than once.
+    pub fn samples(&self) -> impl Iterator<Item = SampleView<'a>> + use<'a> {
+        let (checks, looks) = (&self.record.checks, &self.record.looks);
+        let occasions = checks.told().map(|(point, reason)| SampleView::of(Some(point.n), &point, reason));
+        let each =
+            looks.told().filter(|_| checks.is_empty()).map(|(point, reason)| SampleView::of(None, &point, reason));
+        occasions.chain(each)
+    }
+
+    /// Draws the numbers that the step found over time; empty when they never changed.
+    pub fn spark(&self) -> String {
+        let values: Vec<f64> = self.samples().map(|s| s.value.unwrap_or(f64::NAN)).collect();
+        let mut finite = values.iter().filter(|v| v.is_finite());
+        let first = finite.next();
+        match finite.any(|v| Some(v) != first) {
+            true => crate::stats::sparkline(&values, SPARK),
+            false => String::new(),
+        }
+    }
+
+    /// Words the least and the greatest number that the step found over time; empty when they never changed.
+    pub fn range(&self) -> String {
+        let (mut low, mut high, mut count) = (f64::INFINITY, f64::NEG_INFINITY, 0);
+        for value in self.samples().filter_map(|s| s.value).filter(|v| v.is_finite()) {
+            (low, high, count) = (low.min(value), high.max(value), count + 1);
+        }
+        match count {
+            n if n > 1 && low < high => format!("{} … {} ({n} values)", quantity::plain(low), quantity::plain(high)),
+            _ => String::new(),
+        }
+    }
+
+    /// Returns what its relative limits were held against, in words: name, value, origin.
+    pub fn against_words(&self) -> Vec<AgainstView> {
+        let word = |reference: &Reference| AgainstView {
+            name: reference.name.word(),
+            value: match &reference.value {
+                Value::Number(value) => quantity::plain(*value),
+                Value::Series(series) if series.len() == 1 => quantity::plain(series[0].value),
+                Value::Series(series) => format!("{} series", series.len()),
+                Value::Text(text) => text.clone(),
+                Value::Bool(truth) => truth.to_string(),
+                Value::Json(json) => json.to_string(),
+                Value::Set(words) => words.join(", "),
+                Value::Missing(reason) | Value::NoData(reason) => format!("none: {reason}"),
+            },
+            origin: reference.origin.clone(),
+        };
+        self.against().iter().map(word).collect()
+    }
+
+    /// Returns what its relative limits were held against, and where that comes from.
+    pub fn against(&self) -> &'a [Reference] {
+        self.look().map_or(&[], |look| &look.against)
+    }
+
     /// Returns the answer that counts.
     pub fn answer(&self) -> Option<&'a Answer> {
         self.record.answers.last()
@@ -181,7 +272,10 @@ impl<'a> Step<'a> {
 
     /// Returns one line that says why; empty for a plain pass.
     pub fn reason(&self) -> Cow<'a, str> {
-        let Some(result) = self.result() else { return Cow::Borrowed("cut off before it ended") };
+        let Some(result) = self.result() else {
+            let waits = self.record.open == Outcome::Pending;
+            return Cow::Borrowed(if waits { "waits with the run" } else { "cut off before it ended" });
+        };
         match (result.reason.as_str(), result.look.as_deref()) {
             ("", Some(look)) => Cow::Borrowed(&look.verdict.summary),
             (reason, _) => Cow::Borrowed(reason),
@@ -267,6 +361,13 @@ impl<'a> Step<'a> {
             out.push_str(side(finding));
         }
         out
+    }
+}
+
+impl<'a> SampleView<'a> {
+    fn of(n: Option<u32>, point: &Point, reason: &'a str) -> Self {
+        let as_of = point.late.then_some(point.at);
+        Self { n, looked: point.at, as_of, outcome: point.outcome, value: point.value, limit: point.limit, reason }
     }
 }
 

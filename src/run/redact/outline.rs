@@ -21,7 +21,7 @@ pub(super) fn event(redactor: &Redactor, kind: &mut EventKind) {
         EventKind::Interrupted { cause } => text(redactor, cause),
         EventKind::Answered { answer, .. } => text(redactor, &mut answer.note),
         EventKind::Released { release, .. } => texts(redactor, [&mut release.note, &mut release.by]),
-        EventKind::Paused { why, .. } => text(redactor, why),
+        EventKind::Paused { why, .. } | EventKind::Waiting { why, .. } => text(redactor, why),
         EventKind::ClockMoved { what } => text(redactor, what),
         EventKind::Waived { waivers } => {
             waivers.waivers.iter_mut().for_each(|waiver| text(redactor, &mut waiver.reason))
@@ -123,7 +123,7 @@ pub(super) fn measure_name(redactor: &Redactor, name: &MeasureName) -> Option<Me
 fn matcher(redactor: &Redactor, matcher: &mut Matcher) {
     let hidden = |quantity: &Quantity| redactor.hides(&quantity.value);
     let masked = match matcher {
-        Matcher::Relative(..) => false,
+        Matcher::Relative(..) | Matcher::NotWorse(..) => false,
         Matcher::Compare(_, one) | Matcher::Within(_, one) => hidden(one),
         Matcher::Between(low, high) | Matcher::Around(low, high) => hidden(low) || hidden(high),
         Matcher::Equals(value) | Matcher::Contains(value) => {

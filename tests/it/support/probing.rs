@@ -69,6 +69,8 @@ impl Probing {
                 source: None,
                 timeout: self.timeout,
                 ignore: &self.ignore,
+                along: None,
+                soak: false,
             },
             &node,
         );

@@ -1,25 +1,30 @@
 //! The keys of a checklist: what may stand where, and what it means. Checking and the JSON schema come from here.
+//!
+//! [`step`] holds the keys of a step, [`time`] those that spread a run over hours and cells.
+
+pub mod step;
+pub mod time;
 
 use crate::shape::{Field, Object, Shape, field, required};
+
+pub use step::{ON_NO_DATA, STEP};
+use step::{RETRY, STEPS};
 
 /// The whole file.
 pub const CHECKLIST: Object = Object { name: "a checklist", fields: TOP, open: false };
 /// A section.
 pub const SECTION: Object = Object { name: "a section", fields: SECTION_KEYS, open: false };
-/// A step; its probe is checked by the plan, which knows the kinds.
-pub const STEP: Object = Object { name: "a step", fields: STEP_KEYS, open: true };
 /// The declaration of an input.
 pub const INPUT: Object = Object { name: "an input", fields: INPUT_KEYS, open: false };
 
 /// The types that an input may have.
 pub const INPUT_TYPES: &[&str] = &["string", "int", "number", "bool", "url", "duration", "size", "list"];
 
-const RISKS: &[&str] = &["low", "medium", "high", "critical"];
-const ID: Shape = Shape::Text;
-const STEPS: Shape = Shape::List(&Shape::Object(&STEP));
-const IDS: Shape = Shape::OneOrMany(&Shape::Text);
-const TEXTS: Shape = Shape::OneOrMany(&Shape::Text);
-const SAYING: Shape = Shape::Template;
+pub(crate) const RISKS: &[&str] = &["low", "medium", "high", "critical"];
+pub(crate) const ID: Shape = Shape::Text;
+pub(crate) const IDS: Shape = Shape::OneOrMany(&Shape::Text);
+pub(crate) const TEXTS: Shape = Shape::OneOrMany(&Shape::Text);
+pub(crate) const SAYING: Shape = Shape::Template;
 
 const TOP: &[Field] = &[
     required("holdpoint", Shape::Int(1, 1), "The version of the language: 1."),
@@ -38,6 +43,11 @@ const TOP: &[Field] = &[
     field("inputs", Shape::Map(&INPUT_FORM), "Declared variables, used as {{ inputs.NAME }}."),
     field("sources", Shape::Map(&Shape::Any), "The back ends that are asked about the service, by name."),
     field("defaults", Shape::Object(&DEFAULTS), "Settings for all steps."),
+    field("baseline", time::BASELINE, "What relative limits are held against in steps that do not say it themselves."),
+    field("matrix", time::MATRIX, "Runs the whole checklist once for each cell."),
+    field("soak", Shape::Object(&time::SOAK), "Spreads the sections over hours."),
+    field("requires", Shape::List(&Shape::Object(&time::EARLIER)), "Earlier runs that must be there."),
+    field("guards", STEPS, "Steps watched beside everything else, for the whole run; one that trips stops the run."),
     required("sections", Shape::Filled(&Shape::Object(&SECTION)), "What is checked, in order."),
     field("on_go", STEPS, "Actions after a go."),
     field("on_no_go", STEPS, "Actions after a no-go."),
@@ -75,24 +85,16 @@ const DEFAULTS: Object = Object {
     ],
 };
 
-/// What no data may mean.
-pub const ON_NO_DATA: &[&str] = &["inconclusive", "fail", "warn", "pass", "wait"];
-
-const RETRY: Shape = Shape::Either(&[Shape::Int(1, 100), Shape::Object(&RETRY_MAP)]);
-const RETRY_MAP: Object = Object {
-    name: "a retry",
-    open: false,
-    fields: &[
-        field("attempts", Shape::Int(1, 100), "How often to try in all; 3 when not given."),
-        field("delay", Shape::Duration, "How long to wait before the second attempt; 1s when not given."),
-        field("backoff", Shape::Number, "By what factor the wait grows; 2 when not given."),
-    ],
-};
-
 const SIGNOFF: Object = Object {
     name: "the sign-off",
     open: false,
-    fields: &[required("roles", Shape::List(&Shape::Object(&ROLE)), "The roles that must sign.")],
+    fields: &[
+        required("roles", Shape::List(&Shape::Object(&ROLE)), "The roles that must sign."),
+        field("distinct", Shape::Bool, "Whether one person cannot fill two roles."),
+        field("not_runner", Shape::Bool, "Whether whoever started the run cannot sign it."),
+        field("valid_for", Shape::Duration, "After how long a signature lapses; never when not given."),
+        field("allowed_signers", Shape::Template, "The file of those who may sign, in OpenSSH's format."),
+    ],
 };
 const ROLE: Object = Object {
     name: "a role",
@@ -129,105 +131,24 @@ const SECTION_KEYS: &[Field] = &[
     field("needs", IDS, "Steps or sections that must have passed; otherwise the section is skipped."),
     field("sequential", Shape::Bool, "Whether the steps run one after another."),
     field("stop_on_failure", Shape::Bool, "Whether what follows is skipped when the section does not pass."),
+    field(
+        "at",
+        Shape::Word(time::SLOTS),
+        "When it is looked at in a soak: at the start (the default), a checkpoint, the end.",
+    ),
+    field("hold", time::HOLD, "Nothing of the section runs before people release it."),
+    field("matrix", time::MATRIX, "Runs the section once for each cell."),
     field("priority", Shape::Word(RISKS), "How much it matters; shown where a step failed."),
     field("tags", TEXTS, "Words to select by."),
-    required(
-        "steps",
-        Shape::Filled(&Shape::Object(&STEP)),
-        "What is checked; side by side unless something orders them.",
-    ),
+    required("steps", Shape::Filled(&step::ONE), "What is checked; side by side unless something orders them."),
 ];
-
-const STEP_KEYS: &[Field] = &[
-    required("name", SAYING, "The sentence on the checklist."),
-    field("id", ID, "Its name in `needs` and reports; derived from the sentence when not given."),
-    field("expect", Shape::Expectation, "What must hold, else the step fails."),
-    field("warn", Shape::Expectation, "What should hold, else the step warns."),
-    field(
-        "on_no_data",
-        Shape::Word(ON_NO_DATA),
-        "What no data means: inconclusive (the default), fail, warn, pass, or wait until there is some.",
-    ),
-    field("eventually", EVENTUALLY, "Passes as soon as it holds, within a time."),
-    field(
-        "consistently",
-        Shape::Either(&[Shape::Object(&CONSISTENTLY), Shape::Duration]),
-        "Must hold throughout a time.",
-    ),
-    field("retry", RETRY, "Further attempts after errors of looking; a pass after one is marked flaky."),
-    field("timeout", Shape::Duration, "How long one look may take."),
-    field("source", Shape::Text, "The source to ask, by its name under `sources`."),
-    field(
-        "capture",
-        Shape::Map(&Shape::Expression),
-        "Values for later steps: name to an expression over the measures; used as {{ captured.NAME }}.",
-    ),
-    field("when", Shape::Expression, "An expression; when it is false the step is skipped."),
-    field("needs", IDS, "Steps or sections that must have passed; otherwise the step is skipped."),
-    field("required", Shape::Bool, "Whether a failure is a no-go (the default) or counts as a warning."),
-    field("trial", Shape::Bool, "Whether the step is on probation: it never counts and is reported apart."),
-    field("changes", Shape::Text, "What the step changes in the world: it then runs only with consent."),
-    field("ignore", Shape::OneOrMany(&Shape::Regex), "Patterns of expected noise, for logs and text."),
-    field("why", SAYING, "Why the step is there; shown where it failed."),
-    field("runbook", SAYING, "What to do when it fails; shown there."),
-    field("owner", SAYING, "Who owns it."),
-    field("contact", SAYING, "Whom to ask."),
-    field("tags", TEXTS, "Words to select by."),
-    field("priority", Shape::Word(RISKS), "How much it matters."),
-    field(
-        "evidence",
-        Shape::Word(&["full", "summary", "none"]),
-        "How much of what was seen is kept: summary when not given.",
-    ),
-];
-
-const EVENTUALLY: Shape = Shape::Either(&[
-    Shape::Object(&Object {
-        name: "eventually",
-        open: false,
-        fields: &[
-            required("within", Shape::Duration, "How long to wait for it."),
-            field("every", Shape::Duration, "How often to look."),
-            field("hold", Shape::Duration, "How long it must then hold in a row."),
-        ],
-    }),
-    Shape::Duration,
-]);
-const CONSISTENTLY: Object = Object {
-    name: "consistently",
-    open: false,
-    fields: &[
-        required("for", Shape::Duration, "How long it must hold."),
-        field("every", Shape::Duration, "How often to look."),
-        field("tolerate", Shape::Duration, "The longest breach in a row that is forgiven."),
-        field("failures", Shape::Int(0, 1_000_000), "How many looks may fail."),
-        field(
-            "min_samples",
-            Shape::Int(1, 1_000_000),
-            "How many looks must have held. Without it, one look that could not look is a warning.",
-        ),
-    ],
-};
 
 /// Parts of the language that this version refuses rather than ignores: where they stand, and the key.
 pub const NOT_YET: &[(Level, &str)] = &[
-    (Level::Top, "baseline"),
-    (Level::Top, "matrix"),
-    (Level::Top, "soak"),
-    (Level::Top, "requires"),
-    (Level::Top, "guards"),
     (Level::Top, "notify"),
     (Level::Top, "templates"),
-    (Level::Signoff, "distinct"),
-    (Level::Signoff, "not_runner"),
-    (Level::Signoff, "valid_for"),
-    (Level::Section, "matrix"),
-    (Level::Section, "at"),
-    (Level::Section, "hold"),
-    (Level::Step, "baseline"),
     (Level::Step, "uses"),
     (Level::Step, "from"),
-    (Level::Step, "then"),
     (Level::Step, "attach"),
     (Level::Step, "metrics"),
     (Level::Step, "dns"),
@@ -247,10 +168,6 @@ pub const NOT_YET: &[(Level, &str)] = &[
 pub enum Level {
     /// At the top of the file.
     Top,
-    /// Under `signoff`.
-    Signoff,
-    /// In a section.
-    Section,
     /// In a step.
     Step,
 }

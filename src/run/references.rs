@@ -1,0 +1,161 @@
+//! What relative limits are held against: the step's own first and last values, and the baseline that it names.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+
+use crate::event::{Look, StepResult};
+use crate::model::{Against, Expectation, Found, Matcher, MeasureName, Measures, Reference, Value, Verdict};
+use crate::plan::{BaselinePlan, Plan, PlanStep};
+
+use super::dispatcher::Dispatcher;
+use super::soak::stamp;
+use super::worker::Baseline;
+
+/// Values of earlier looks of one step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Memory {
+    /// Those of the first look that found something.
+    pub start: Option<Earlier>,
+    /// Those of the last look that found something.
+    pub previous: Option<Earlier>,
+}
+
+/// What was measured before, and when.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Earlier {
+    pub measures: Measures,
+    pub at: DateTime<Utc>,
+}
+
+impl Memory {
+    /// Remembers a look.
+    pub(crate) fn take(&mut self, look: &Look) {
+        if let Found::Measures(measures) = &look.observation.found {
+            let earlier = Earlier { measures: measures.clone(), at: look.as_of.unwrap_or(look.at) };
+            self.start.get_or_insert_with(|| earlier.clone());
+            self.previous = Some(earlier);
+        }
+    }
+
+    /// Returns what a look is held against. At the first look there is nothing.
+    pub(crate) fn references(&self, wanted: &[(Against, MeasureName)]) -> Vec<Reference> {
+        let mut all = Vec::new();
+        for (name, earlier, look) in
+            [(Against::Previous, &self.previous, "the look before"), (Against::Start, &self.start, "the first look")]
+        {
+            if let Some(earlier) = earlier {
+                let origin = format!("{look}, {}", stamp(earlier.at));
+                all.extend(references(name, wanted, &earlier.measures, &origin));
+            }
+        }
+        all
+    }
+}
+
+/// Takes from earlier measures what is wanted under one name.
+pub(crate) fn references(
+    name: Against,
+    wanted: &[(Against, MeasureName)],
+    earlier: &Measures,
+    origin: &str,
+) -> Vec<Reference> {
+    let of = |measure: &MeasureName| Reference {
+        name,
+        measure: measure.clone(),
+        value: earlier.get(measure).cloned().unwrap_or_else(|| Value::NoData(format!("{measure} was not measured"))),
+        origin: origin.to_owned(),
+    };
+    wanted.iter().filter(|(against, _)| *against == name).map(|(_, measure)| of(measure)).collect()
+}
+
+/// Lists what expectations are relative to, with the measures of which values are needed.
+pub(crate) fn wanted(expectations: &[Option<&Expectation>]) -> Vec<(Against, MeasureName)> {
+    let mut found = Vec::new();
+    expectations.iter().flatten().for_each(|e| collect(e, &mut found));
+    found
+}
+
+fn collect(expectation: &Expectation, found: &mut Vec<(Against, MeasureName)>) {
+    match expectation {
+        Expectation::Measure { name, matcher, .. } => {
+            for against in used(matcher) {
+                if !found.iter().any(|(a, n)| *a == against && n == name) {
+                    found.push((against, name.clone()));
+                }
+            }
+        }
+        Expectation::That { .. } => {}
+        Expectation::All(of) | Expectation::Any(of) => of.iter().for_each(|part| collect(part, found)),
+        Expectation::Not(inner) => collect(inner, found),
+    }
+}
+
+fn used(matcher: &Matcher) -> Vec<Against> {
+    if let Matcher::Relative(_, against) = matcher {
+        return vec![*against];
+    }
+    if let Matcher::Not(inner) | Matcher::Length(inner) = matcher {
+        return used(inner);
+    }
+    if let Matcher::All(of) | Matcher::OneOf(of) = matcher {
+        return of.iter().flat_map(used).collect();
+    }
+    Vec::new()
+}
+
+pub(crate) fn is_first(_verdict: &Verdict) -> bool {
+    false
+}
+
+impl Dispatcher {
+    /// Lists the steps whose measures others are held against.
+    pub(super) fn wanted_measures(plan: &Plan) -> HashSet<usize> {
+        let of = |step: &PlanStep| match step.baseline {
+            Some(BaselinePlan::Step(of)) => Some(of),
+            Some(BaselinePlan::Run(_) | BaselinePlan::Probe | BaselinePlan::Value(_)) | None => None,
+        };
+        plan.steps.iter().filter_map(of).collect()
+    }
+
+    /// Keeps what a step measured, when others are held against it.
+    pub(super) fn keep_measures(&mut self, step: usize, result: &StepResult) {
+        if self.wanted_measures.contains(&step) {
+            self.measured.insert(step, measured_by(&self.plan.steps[step], result));
+        }
+    }
+
+    /// Returns what a step is held against.
+    pub(super) fn baseline_of(&self, step: &PlanStep) -> Baseline {
+        match &step.baseline {
+            None | Some(BaselinePlan::Probe | BaselinePlan::Run(_)) => Baseline::None,
+            Some(BaselinePlan::Value(quantity)) => Baseline::Written(*quantity),
+            Some(BaselinePlan::Step(of)) => self.measured.get(of).cloned().unwrap_or_else(|| {
+                let id = &self.plan.steps[*of].outline.id;
+                Baseline::Missing(format!("step {id} was not looked at"))
+            }),
+        }
+    }
+}
+
+/// Tells whether a step is held against its own earlier values.
+pub(super) fn remembers(step: &PlanStep) -> bool {
+    let outline = &step.outline;
+    let own = |(against, _): &(Against, MeasureName)| *against != Against::Baseline;
+    step.deferred.is_some() || wanted(&[outline.expect.as_ref(), outline.warn.as_ref()]).iter().any(own)
+}
+
+/// Takes what a step measured in the look that decided.
+pub(super) fn measured_by(step: &PlanStep, result: &StepResult) -> Baseline {
+    let id = &step.outline.id;
+    let Some(look) = &result.look else { return Baseline::Missing(format!("step {id} was not looked at")) };
+    match &look.observation.found {
+        Found::Measures(measures) => {
+            let at = look.as_of.unwrap_or(look.at);
+            Baseline::Measured(measures.clone(), format!("step {id}, {}", stamp(at)))
+        }
+        Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::Waiting { .. } => {
+            Baseline::Missing(format!("step {id} measured nothing"))
+        }
+    }
+}
