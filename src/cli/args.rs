@@ -22,15 +22,21 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Show what would run, in which order, against what
     Plan(PlanArgs),
-    /// Answer a manual step of a run
+    /// Answer the manual steps of a run
     Attest(AttestArgs),
+    /// Sign a run, or a hold point of it, with your SSH key
+    Sign(SignArgs),
+    /// Release a hold point that asks for no signature
+    Release(ReleaseArgs),
     /// Write reports of a run, also from an exported record
     Report(ReportArgs),
+    /// Show that the gate can go red: judge a run again on measures changed for the worse
+    Prove(ProveArgs),
     /// List the runs of the store
     Runs(RunsArgs),
     /// Show a run
     Show(ShowArgs),
-    /// Write a run as one portable file
+    /// Write a run as one portable file, or as a statement for machines elsewhere
     Export(ExportArgs),
     /// Explain a diagnostic code or a probe
     Explain(ExplainArgs),
@@ -163,12 +169,13 @@ pub(crate) struct PlanArgs {
 }
 
 #[derive(Debug, Group)]
-#[command(group = clap::ArgGroup::new("answer").required(true))]
+#[command(group = clap::ArgGroup::new("answer").requires("step"))]
 pub(crate) struct AttestArgs {
     /// The run: its id, a unique prefix of it, or last
+    #[arg(default_value = "last")]
     pub run: String,
-    /// The step's id
-    pub step: String,
+    /// The step's id; without one all that are open are gone through
+    pub step: Option<String>,
     /// It is as it should be
     #[arg(long, group = "answer")]
     pub pass: bool,
@@ -181,6 +188,78 @@ pub(crate) struct AttestArgs {
     /// What was seen, or why it does not apply
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub note: String,
+    /// Who answers; the user when not given
+    #[arg(long = "as", value_name = "NAME")]
+    pub named: Option<String>,
+    /// In which role, for a step that asks for one
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<String>,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+/// What a signer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SaysArg {
+    /// Yes
+    Approve,
+    /// Yes, under --conditions
+    Conditional,
+    /// No; say why with --note
+    Reject,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct SignArgs {
+    /// The run: its id, a unique prefix of it, or last
+    pub run: String,
+    /// In which role
+    #[arg(long, value_name = "ROLE")]
+    pub role: String,
+    /// What you say
+    #[arg(long, value_enum)]
+    pub decision: SaysArg,
+    /// A condition under which the yes holds; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub conditions: Vec<String>,
+    /// With which words; a rejection needs them
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub note: String,
+    /// The hold point that is signed; the end of the run when not given
+    #[arg(long, value_name = "SECTION")]
+    pub hold: Option<String>,
+    /// The key: a file, or the fingerprint or comment of one in your ssh-agent; the agent's only key when not given
+    #[arg(long, env = "HOLDPOINT_KEY", value_name = "FILE")]
+    pub key: Option<String>,
+    /// Who signs, when the key speaks for several
+    #[arg(long = "as", value_name = "NAME")]
+    pub named: Option<String>,
+    /// Whose key is whose, in OpenSSH's format; the checklist's own file when not given
+    #[arg(long, env = "HOLDPOINT_ALLOWED_SIGNERS", value_name = "FILE")]
+    pub allowed_signers: Option<PathBuf>,
+    /// Sign without asking at the terminal
+    #[arg(long, short)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ReleaseArgs {
+    /// The run: its id, a unique prefix of it, or last
+    #[arg(default_value = "last")]
+    pub run: String,
+    /// The section whose hold point is released; the only one that waits when not given
+    pub section: Option<String>,
+    /// Decline instead; say why with --note
+    #[arg(long)]
+    pub decline: bool,
+    /// With which words
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub note: String,
+    /// Whose key is whose, in OpenSSH's format; the checklist's own file when not given
+    #[arg(long, env = "HOLDPOINT_ALLOWED_SIGNERS", value_name = "FILE")]
+    pub allowed_signers: Option<PathBuf>,
     #[command(flatten)]
     pub store: StoreArg,
 }
@@ -195,6 +274,23 @@ pub(crate) struct ReportArgs {
     /// A minijinja template for the markdown report
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ProveArgs {
+    /// The run (an id, a unique prefix of one, or last), or the file of an exported record
+    #[arg(default_value = "last")]
+    pub run: String,
+    /// The checklist as it is now: its steps are proved on the measures of the run
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = Show::Text)]
+    pub format: Show,
     #[command(flatten)]
     pub store: StoreArg,
 }
@@ -223,14 +319,42 @@ pub(crate) struct ShowArgs {
     pub store: StoreArg,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportKind {
+    /// The portable record
+    Record,
+    /// An in-toto Statement with the predicate of test results; in a DSSE envelope when it is signed
+    InToto,
+    /// A short document for a release page; its signature stands in FILE.sig
+    Summary,
+}
+
 #[derive(Debug, Group)]
 pub(crate) struct ExportArgs {
-    /// The run: its id, a unique prefix of it, or last
+    /// The run: its id, a unique prefix of it, or last; for statements also the file of an exported record
     #[arg(default_value = "last")]
     pub run: String,
+    /// What to write: the record itself, an in-toto statement of test results, or a summary
+    #[arg(long = "as", value_enum, default_value_t = ExportKind::Record, value_name = "WHAT")]
+    pub kind: ExportKind,
+    /// Sign the statement or the summary: a key file of OpenSSH, or a key of the agent by its comment or fingerprint
+    #[arg(long, value_name = "KEY")]
+    pub sign: Option<String>,
+    /// Write the public half of the key as PEM, for verifiers that do not read keys of OpenSSH
+    #[arg(long, value_name = "FILE", requires = "sign")]
+    pub public_key: Option<PathBuf>,
+    /// What was checked, by its digest: NAME=sha256:DIGEST
+    #[arg(long = "subject", value_name = "NAME=DIGEST")]
+    pub subjects: Vec<String>,
+    /// Where more can be read of the run
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
     /// The file to write; stdout when not given
     #[arg(long, short, value_name = "PATH")]
     pub output: Option<PathBuf>,
+    /// Write the signatures instead, each with the text it covers, and print how ssh-keygen verifies them
+    #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
+    pub signatures: Option<PathBuf>,
     #[command(flatten)]
     pub store: StoreArg,
 }

@@ -1,5 +1,6 @@
 //! The command line: one file a command. It alone joins the parts.
 
+mod archive;
 mod args;
 mod attest;
 mod carry;
@@ -10,9 +11,15 @@ mod explain;
 mod init;
 mod load;
 mod past;
+mod prove;
+mod release;
 mod reports;
 mod run;
+mod sign;
 mod signals;
+mod statements;
+mod signatures;
+mod signers;
 mod stdio;
 
 use std::process::ExitCode;
@@ -61,7 +68,10 @@ fn dispatch(args: Args) -> Result<u8> {
         Command::Check(args) => check::main(&args),
         Command::Plan(args) => describe::main(&args),
         Command::Attest(args) => attest::main(&args),
+        Command::Sign(args) => sign::main(&args),
+        Command::Release(args) => release::main(&args),
         Command::Report(args) => past::report(&args),
+        Command::Prove(args) => prove::main(&args),
         Command::Runs(args) => past::runs(&args),
         Command::Show(args) => past::show(&args),
         Command::Export(args) => past::export(&args),

@@ -258,6 +258,11 @@ pub const CODES: &[Code] = &[
         "The query is parsed before anything runs, so that a typing error is not discovered at night. The place points into the query.",
     ),
     code(
+        "beyond-keep",
+        "the query looks back further than samples are kept",
+        "A `scrape` source keeps samples for so long as its `keep` says, 15 minutes unless said otherwise. A query with a longer range, offset or subquery would never have all that it looks at. Raise `keep`, or shorten the range.",
+    ),
+    code(
         "odd-promql",
         "the PromQL query is valid, but cannot mean what it says",
         "The message says what Prometheus will do with the query and what was probably meant: a pattern compared with `=`, a histogram_quantile without `le`.",
@@ -267,6 +272,36 @@ pub const CODES: &[Code] = &[
         "no-source",
         "the probe needs a source",
         "A `promql` step asks a Prometheus: declare `sources: { prometheus: { url: … } }`.",
+    ),
+    code(
+        "waiver-unknown-step",
+        "a waiver names a step that the checklist does not have",
+        "A waiver that waives nothing hides that the failure it was meant for is not waived. `holdpoint plan` lists the ids of the steps.",
+    ),
+    code(
+        "waiver-date",
+        "a time of a waiver is ambiguous, or it ends before it begins",
+        "A time is a day, `2026-12-01`, which means its first second in UTC, or a time with its zone, `2026-12-01T12:00:00Z`. `until` itself is not included any more.",
+    ),
+    code(
+        "waiver-too-long",
+        "a waiver lives for more than 90 days",
+        "A waiver is an exception for a while. What fails for longer is mended, or the checklist is changed, or the waiver is approved anew.",
+    ),
+    code(
+        "waiver-duplicate",
+        "two waivers of one step act at the same time",
+        "One of the two would act unseen. Keep one, or let the second begin when the first ends.",
+    ),
+    code(
+        "waiver-expired",
+        "a waiver has ended",
+        "It acts no more: its step blocks again when it fails. Remove it, or have it approved anew with a new `from` and `until`.",
+    ),
+    code(
+        "waiver-ends-soon",
+        "a waiver ends within a week",
+        "From then on its step blocks again when it fails. Mend what fails, or have the waiver approved anew in time.",
     ),
 ];
 

@@ -47,6 +47,8 @@ pub struct Folding {
     record: Option<RunRecord>,
     sections: HashMap<SectionId, usize>,
     steps: HashMap<StepId, (usize, usize)>,
+    /// The newest event that says what was found: a result, an answer, a waiver.
+    found: u64,
 }
 
 impl Folding {
@@ -90,6 +92,9 @@ impl Folding {
             Part::Section => 1,
             Part::OnGo | Part::OnNoGo | Part::Always => 2,
         });
+        for section in record.sections.iter_mut().filter(|section| section.releases.is_empty()) {
+            section.hold_evidence = self.found;
+        }
         if record.paused.is_some() {
             record.sections.iter_mut().flat_map(|s| &mut s.steps).for_each(|step| step.open = Outcome::Pending);
         }
@@ -99,6 +104,7 @@ impl Folding {
 
     fn happen(&mut self, at: DateTime<Utc>, kind: EventKind) -> Result<(), String> {
         self.may_follow(&kind)?;
+        self.note_evidence(&kind);
         match kind {
             EventKind::RunStarted { run, header } => self.begin(run, *header, at),
             EventKind::Planned { section, steps } => self.plan(section, steps),
@@ -108,7 +114,7 @@ impl Folding {
             EventKind::Looked { step, look } => self.looked(&step, *look),
             EventKind::StepFinished { step, result } => self.finish(&step, *result),
             EventKind::Answered { step, answer } => self.answer(&step, answer),
-            EventKind::CheckpointStarted { checkpoint } => self.begin_checkpoint(checkpoint),
+            EventKind::CheckpointStarted { checkpoint } => self.begin_checkpoint(at, checkpoint),
             EventKind::Checked { step, n, result } => self.check(&step, n, *result),
             EventKind::Held { section } => self.hold(&section, at),
             EventKind::Released { section, release } => self.release(&section, at, release),
@@ -147,18 +153,12 @@ impl Folding {
         }
     }
 
-    fn begin_checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), String> {
+    fn begin_checkpoint(&mut self, at: DateTime<Utc>, checkpoint: Checkpoint) -> Result<(), String> {
         let record = self.record.as_mut().ok_or(NOT_BEGUN)?;
         let Some(soak) = record.header.soak else { return Err("a checkpoint begins in a run without a soak".into()) };
         let n = checkpoint.n;
-        let most = soak.for_ms / soak.every_ms.max(1);
-        let fits = match checkpoint.slot {
-            Slot::Start => n == 0,
-            Slot::Checkpoint => n >= 1 && u64::from(n) <= most,
-            Slot::End => n >= 1 && u64::from(n) <= most + 1,
-        };
-        if !fits {
-            return Err(format!("checkpoint {n} is not on the timetable, which has {most}"));
+        if n > soak.checkpoints() + 1 || soak.slot(n) != checkpoint.slot {
+            return Err(format!("checkpoint {n} is not on the timetable, which has {}", soak.checkpoints()));
         }
         match self.checkpoint {
             Some((last, ..)) if last > n => return Err(format!("checkpoint {n} begins after checkpoint {last}")),
@@ -169,8 +169,8 @@ impl Folding {
             Some(_) | None => {}
         }
         self.checkpoint = Some((n, checkpoint.slot, false));
-        record.checkpoints.retain(|known| (known.n, known.slot) != (n, checkpoint.slot));
-        record.checkpoints.push(checkpoint);
+        record.checkpoints.retain(|(_, known)| (known.n, known.slot) != (n, checkpoint.slot));
+        record.checkpoints.push((at, checkpoint));
         Ok(())
     }
 
@@ -184,11 +184,13 @@ impl Folding {
     }
 
     fn release(&mut self, id: &SectionId, at: DateTime<Utc>, release: Release) -> Result<(), String> {
+        let evidence = self.found;
         let section = self.section(id)?;
         if section.held.is_none() {
             return Err(format!("section {id} is released, and was never held"));
         }
         section.releases.push((at, release));
+        section.hold_evidence = evidence;
         Ok(())
     }
 
@@ -205,6 +207,40 @@ impl Folding {
             self.knows(section)?;
         }
         self.change(|record| record.signatures.push((at, signature)))
+    }
+
+    /// Notes the newest event under which a signature lapses that does not cover it.
+    fn note_evidence(&mut self, kind: &EventKind) {
+        let found = match kind {
+            EventKind::StepFinished { .. }
+            | EventKind::Checked { .. }
+            | EventKind::Answered { .. }
+            | EventKind::Waived { .. } => true,
+            // While a hold point waits, guards go on looking, and the run may be taken up again: nothing is found so.
+            EventKind::Looked { .. }
+            | EventKind::Interrupted { .. }
+            | EventKind::Resumed { .. }
+            | EventKind::RunFinished { .. } => false,
+            EventKind::RunStarted { .. }
+            | EventKind::Planned { .. }
+            | EventKind::SectionStarted { .. }
+            | EventKind::SectionFinished { .. }
+            | EventKind::StepStarted { .. }
+            | EventKind::CheckpointStarted { .. }
+            | EventKind::Held { .. }
+            | EventKind::Released { .. }
+            | EventKind::Paused { .. }
+            | EventKind::Waiting { .. }
+            | EventKind::ClockMoved { .. }
+            | EventKind::Signed { .. }
+            | EventKind::Decided { .. } => return,
+        };
+        if found {
+            self.found = self.seq;
+        }
+        if let Some(record) = &mut self.record {
+            record.evidence = self.seq;
+        }
     }
 
     fn begin(&mut self, run: RunId, header: Header, at: DateTime<Utc>) -> Result<(), String> {
@@ -272,6 +308,10 @@ impl Folding {
         if step.result.is_some() {
             return Err(format!("step {id} is checked after it was done"));
         }
+        // What was cut off at this checkpoint is looked at again when the run is taken up.
+        if step.checks.last().is_some_and(|last| last.n == n && last.result.is_open()) {
+            step.checks.pop();
+        }
         if step.checks.last().is_some_and(|last| last.n >= n) {
             return Err(format!("step {id} is checked at checkpoint {n} after a later one, or a second time"));
         }
@@ -295,9 +335,6 @@ impl Folding {
         for step in record.sections.iter_mut().flat_map(|section| &mut section.steps) {
             if step.result.as_ref().is_some_and(StepResult::is_open) {
                 step.result = None;
-            }
-            if step.checks.last().is_some_and(|check| check.result.is_open()) {
-                step.checks.pop();
             }
         }
         (record.interrupted, record.paused, record.decided) = (None, None, None);

@@ -41,14 +41,16 @@ pub struct RunRecord {
     pub paused: Option<Paused>,
     /// How it was taken up again.
     pub resumptions: Vec<(DateTime<Utc>, Resumption)>,
-    /// The checkpoints of a soak that were begun.
-    pub checkpoints: Vec<Checkpoint>,
+    /// The checkpoints of a soak that were begun, each with when.
+    pub checkpoints: Vec<(DateTime<Utc>, Checkpoint)>,
     /// What was noticed of clocks.
     pub clock: Vec<(DateTime<Utc>, String)>,
     /// The waivers in effect.
     pub waivers: Option<Waivers>,
     /// Who signed.
     pub signatures: Vec<(DateTime<Utc>, Signature)>,
+    /// The number of the newest event that is evidence: a signature that does not cover it has lapsed.
+    pub evidence: u64,
     /// The sections in order, actions last.
     pub sections: Vec<SectionRecord>,
     /// The decision that the run itself came to, with its reasons.
@@ -77,6 +79,8 @@ pub struct SectionRecord {
     pub held: Option<DateTime<Utc>>,
     /// How its hold point was released or declined, latest last.
     pub releases: Vec<(DateTime<Utc>, Release)>,
+    /// The number of the newest event that a signature for its hold point must cover: a result, an answer, a waiver.
+    pub hold_evidence: u64,
 }
 
 /// That a run waits, and for what.
@@ -132,6 +136,7 @@ impl RunRecord {
             clock: Vec::new(),
             waivers: None,
             signatures: Vec::new(),
+            evidence: 0,
             sections: Vec::new(),
             decided: None,
             head: Head { seq: 0, digest: String::new() },
@@ -142,7 +147,7 @@ impl RunRecord {
 impl SectionRecord {
     /// Makes the record of a section without steps.
     pub fn new(outline: SectionOutline) -> Self {
-        Self { outline, steps: Vec::new(), held: None, releases: Vec::new() }
+        Self { outline, steps: Vec::new(), held: None, releases: Vec::new(), hold_evidence: 0 }
     }
 }
 

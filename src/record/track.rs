@@ -37,8 +37,6 @@ pub struct Point {
     pub n: u32,
     /// When it was observed: for a look into the past, the time that was asked about.
     pub at: DateTime<Utc>,
-    /// Whether it is such a look into the past.
-    pub late: bool,
     /// How it came out.
     pub outcome: Outcome,
     /// The measured number, where there is exactly one; of several assertions, that of the first with a limit.
@@ -71,7 +69,6 @@ struct Packed {
 
 const VALUE: u8 = 1;
 const LIMIT: u8 = 2;
-const LATE: u8 = 4;
 
 impl<T: Tracked> Track<T> {
     /// Adds the next one.
@@ -205,7 +202,7 @@ impl<T: Tracked> From<Vec<T>> for Track<T> {
 impl Packed {
     fn of(point: &Point) -> Self {
         let has =
-            point.value.map_or(0, |_| VALUE) | point.limit.map_or(0, |_| LIMIT) | if point.late { LATE } else { 0 };
+            point.value.map_or(0, |_| VALUE) | point.limit.map_or(0, |_| LIMIT);
         let (value, limit) = (point.value.unwrap_or_default(), point.limit.unwrap_or_default());
         Self { at: point.at, n: point.n, value, limit, outcome: point.outcome, has }
     }
@@ -213,7 +210,7 @@ impl Packed {
     fn point(&self) -> Point {
         let there = |bit: u8, number: f64| (self.has & bit != 0).then_some(number);
         let (value, limit) = (there(VALUE, self.value), there(LIMIT, self.limit));
-        Point { n: self.n, at: self.at, late: self.has & LATE != 0, outcome: self.outcome, value, limit }
+        Point { n: self.n, at: self.at, outcome: self.outcome, value, limit }
     }
 }
 
@@ -221,7 +218,7 @@ impl Tracked for Look {
     fn point(&self) -> (Point, &str) {
         let (value, limit) = numbers(&self.verdict);
         let (n, at, outcome) = (self.n, self.as_of.unwrap_or(self.at), self.verdict.outcome);
-        (Point { n, at, late: self.as_of.is_some(), outcome, value, limit }, &self.verdict.summary)
+        (Point { n, at, outcome, value, limit }, &self.verdict.summary)
     }
 }
 
@@ -230,8 +227,7 @@ impl Tracked for Check {
         let result = &self.result;
         let (value, limit) = result.look.as_deref().map_or((None, None), |look| numbers(&look.verdict));
         let at = result.look.as_deref().map_or(result.started, |look| look.as_of.unwrap_or(look.at));
-        let late = result.look.as_deref().is_some_and(|look| look.as_of.is_some());
-        (Point { n: self.n, at, late, outcome: result.outcome, value, limit }, &result.reason)
+        (Point { n: self.n, at, outcome: result.outcome, value, limit }, &result.reason)
     }
 }
 

@@ -4,12 +4,16 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::agreement::People;
+use super::approval::Approval;
+use super::sign::AllowedSigners;
+use super::waivers::SOON;
 use crate::event::Skip;
 use crate::judge::gate::{Counted, Rules, gate};
 use crate::model::outline::{Part, Weight};
 use crate::model::waiver::Waiver;
-use crate::model::{Decision, Outcome, StepId};
-use crate::record::{RunRecord, SectionRecord, StepRecord};
+use crate::model::{Decision, Outcome, SectionId, StepId};
+use crate::record::{RunRecord, StepRecord};
 
 /// How many steps are named for each kind of reason; the others are counted.
 const NAMED: usize = 20;
@@ -21,40 +25,63 @@ pub struct Ruling {
     pub decision: Decision,
     /// What led to it, one line each; empty for a go.
     pub reasons: Vec<String>,
-    /// What a reader should see although it does not decide: warnings, waived failures, steps on trial, waivers that
-    /// do not act.
+    /// What a reader should see although it does not decide: warnings, waived failures, steps on trial, waivers and
+    /// signatures that do not act.
     pub attention: Vec<String>,
+    /// The conditions under which signers agreed, each with whose it is.
+    pub conditions: Vec<String>,
+    /// Who signed at the end, and what is missing.
+    pub approval: Approval,
+    /// Who signed for each hold point that asks for signatures.
+    pub holds: Vec<(SectionId, Approval)>,
 }
 
-/// Decides, with the waivers that act at `at`. Actions, which follow a decision, do not count for it.
+/// Decides, with the recorded and the given waivers that act at `at`. Actions, which follow a decision, do not count
+/// for it. Signatures are checked; whose key is whose was checked when they were made.
 pub fn decide(record: &RunRecord, waivers: &[Waiver], at: DateTime<Utc>) -> Ruling {
-    let acting: HashMap<&StepId, &Waiver> = waivers.iter().filter(|w| w.acts_at(at)).map(|w| (&w.step, w)).collect();
+    decide_against(record, waivers, None, at)
+}
+
+/// Decides as [`decide`] does, and checks again whose key is whose where a file of allowed signers is at hand.
+pub fn decide_against(
+    record: &RunRecord,
+    waivers: &[Waiver],
+    signers: Option<&AllowedSigners>,
+    at: DateTime<Utc>,
+) -> Ruling {
+    let recorded = record.waivers.iter().flat_map(|waivers| &waivers.waivers);
+    let waivers: Vec<&Waiver> = recorded.chain(waivers).collect();
+    let acting: HashMap<&StepId, &Waiver> = waivers.iter().filter(|w| w.acts_at(at)).map(|w| (&w.step, *w)).collect();
+    let paused = record.paused.is_some();
     let weighed: Vec<Weighed<'_>> =
         steps(record).map(|step| weigh(step, acting.get(&step.outline.id).copied())).collect();
-    let unsigned = !record.header.roles.is_empty();
+    let people = People::of(record, signers, at);
     // A run or a step without an end was cut, or is not over yet, even where nothing says so.
     let endless = |w: &Weighed<'_>| w.counted.weight != Weight::Trial && ended(w.step).is_none();
-    let cut = record.paused.is_none() && (record.finished.is_none() || weighed.iter().any(endless));
-    let rules = Rules { interrupted: cut || record.interrupted.is_some(), strict: record.header.strict, unsigned };
-    let declined = declined(record);
-    let decision = match gate(weighed.iter().map(|w| w.counted), rules) {
-        _ if !declined.is_empty() => Decision::NoGo,
-        decision => decision,
+    let cut = !paused && (record.finished.is_none() || weighed.iter().any(endless));
+    let rules = Rules {
+        interrupted: cut || record.interrupted.is_some(),
+        strict: record.header.strict,
+        unsigned: people.wait(),
+    };
+    let decision = match people.rejected.is_empty() {
+        true => gate(weighed.iter().map(|w| w.counted), rules),
+        false => Decision::NoGo,
     };
     let mut reasons = Lines::default();
     for w in weighed.iter().filter(|w| w.leads_to(decision, rules.strict)) {
         reasons.add(w.counted.outcome.word(), w.line());
     }
     let mut reasons = reasons.end();
-    reasons.extend(declined);
-    reasons.extend(beside_the_steps(record, decision, cut, &weighed));
+    reasons.extend(beside_the_steps(record, decision, cut, &weighed, &people));
     let mut attention = Lines::default();
     for w in weighed.iter().filter(|w| w.deserves_attention() && !w.leads_to(decision, rules.strict)) {
         attention.add(w.counted.outcome.word(), w.line());
     }
     let mut attention = attention.end();
-    attention.extend(idle_waivers(record, waivers, at));
-    Ruling { decision, reasons, attention }
+    attention.extend(idle_waivers(record, &waivers, at));
+    attention.extend(people.attention);
+    Ruling { decision, reasons, attention, conditions: people.conditions, approval: people.end, holds: people.holds }
 }
 
 /// A step and how it counts.
@@ -105,7 +132,7 @@ impl Weighed<'_> {
     /// `fail: Error rate below 5%: 7.1% is not < 5%`
     fn line(&self) -> String {
         let mut line = format!("{}: {}", self.counted.outcome, self.step.outline.name);
-        let why = why(self.step);
+        let why = why(self.step, self.counted.outcome);
         if !why.is_empty() {
             line.push_str(": ");
             line.push_str(&why);
@@ -116,7 +143,7 @@ impl Weighed<'_> {
             Weight::Trial => line.push_str(" (on trial)"),
         }
         if let Some(waiver) = self.waiver.filter(|_| self.counted.waived) {
-            let until = waiver.until.format("%Y-%m-%d %H:%M UTC");
+            let until = waiver.until.format("%Y-%m-%d %H:%M:%S UTC");
             line.push_str(&format!(" (waived by {} until {until}: {})", waiver.approved_by, waiver.reason));
         }
         line
@@ -140,26 +167,33 @@ fn ended(step: &StepRecord) -> Option<Outcome> {
     (step.result.is_some() || !step.answers.is_empty()).then(|| step.outcome())
 }
 
-fn why(step: &StepRecord) -> String {
+fn why(step: &StepRecord, outcome: Outcome) -> String {
     match (step.answers.last(), &step.result) {
         (Some(answer), _) if answer.note.is_empty() => format!("answered by {}", answer.by),
         (Some(answer), _) => format!("answered by {}: {}", answer.by, answer.note),
         (None, Some(result)) => result.reason.clone(),
-        (None, None) if step.open == Outcome::Pending => "waits with the run".into(),
+        (None, None) if outcome == Outcome::Pending => "waits with the run".into(),
         (None, None) => "the run was cut before it ended".into(),
     }
 }
 
 fn steps(record: &RunRecord) -> impl Iterator<Item = &StepRecord> {
-    let counts = |section: &&SectionRecord| matches!(section.outline.part, Part::Section | Part::Guard);
-    record.sections.iter().filter(counts).flat_map(|section| &section.steps)
+    let counts = |part: Part| matches!(part, Part::Section | Part::Guard);
+    record.sections.iter().filter(move |section| counts(section.outline.part)).flat_map(|section| &section.steps)
 }
 
 /// The reasons that lie with no single step.
-fn beside_the_steps(record: &RunRecord, decision: Decision, cut: bool, weighed: &[Weighed<'_>]) -> Vec<String> {
+fn beside_the_steps(
+    record: &RunRecord,
+    decision: Decision,
+    cut: bool,
+    weighed: &[Weighed<'_>],
+    people: &People,
+) -> Vec<String> {
     let mut lines = Vec::new();
     match decision {
-        Decision::Go | Decision::NoGo => {}
+        Decision::Go => {}
+        Decision::NoGo => lines.extend(people.rejected.iter().cloned()),
         Decision::Undecided => {
             match &record.interrupted {
                 Some(cause) => lines.push(format!("interrupted: {cause}")),
@@ -175,36 +209,28 @@ fn beside_the_steps(record: &RunRecord, decision: Decision, cut: bool, weighed: 
         }
         Decision::Held => {
             lines.extend(record.paused.iter().map(|paused| format!("pending: {}", paused.why)));
-            lines.extend(record.header.roles.iter().map(|r| format!("unsigned: {} needs {} to sign", r.role, r.needs)));
+            lines.extend(people.missing.iter().cloned());
         }
     }
     lines
 }
 
-/// Words the hold points that people declined to release: what stands behind them must not go ahead.
-fn declined(record: &RunRecord) -> Vec<String> {
-    let word = |section: &SectionRecord| {
-        let (_, release) = section.releases.last().filter(|(_, release)| !release.accepted)?;
-        let note = if release.note.is_empty() { String::new() } else { format!(": {}", release.note) };
-        Some(format!("declined: {} by {}{note}", section.outline.name, release.by))
-    };
-    record.sections.iter().filter_map(word).collect()
-}
-
-fn idle_waivers(record: &RunRecord, waivers: &[Waiver], at: DateTime<Utc>) -> Vec<String> {
+fn idle_waivers(record: &RunRecord, waivers: &[&Waiver], at: DateTime<Utc>) -> Vec<String> {
     let known: HashSet<&StepId> = steps(record).map(|step| &step.outline.id).collect();
     let failed: HashSet<&StepId> =
         steps(record).filter(|step| step.outcome() == Outcome::Fail).map(|step| &step.outline.id).collect();
-    let idle = |w: &Waiver| {
+    let idle = |w: &&Waiver| {
         let by = format!("the waiver of {} by {}", w.step, w.approved_by);
         if !known.contains(&w.step) {
             Some(format!("{by} names a step that the run does not have"))
         } else if at < w.from {
-            Some(format!("{by} does not act before {}", w.from.format("%Y-%m-%d %H:%M UTC")))
+            Some(format!("{by} does not act before {}", w.from.format("%Y-%m-%d %H:%M:%S UTC")))
         } else if !w.acts_at(at) {
-            Some(format!("{by} expired {}", w.until.format("%Y-%m-%d %H:%M UTC")))
+            Some(format!("{by} expired {}", w.until.format("%Y-%m-%d %H:%M:%S UTC")))
         } else if !failed.contains(&w.step) {
             Some(format!("{by} is not used: the step did not fail"))
+        } else if w.until - at <= SOON {
+            Some(format!("{by} ends soon, {}", w.until.format("%Y-%m-%d %H:%M:%S UTC")))
         } else {
             None
         }
@@ -252,6 +278,7 @@ mod tests {
     use crate::event::{Answer, StepResult};
     use crate::model::outline::{Header, Role, SectionOutline, StepOutline};
     use crate::model::{Origin, RunId, SectionId};
+    use crate::record::SectionRecord;
 
     const WEIGHTS: [Weight; 3] = [Weight::Required, Weight::Optional, Weight::Trial];
     const SKIPS: [Skip; 6] =
@@ -306,6 +333,8 @@ mod tests {
             step: StepId::new(step),
             reason: "known".into(),
             approved_by: "carol".into(),
+            risk: None,
+            ticket: None,
             from: now() - TimeDelta::days(10),
             until: now() + TimeDelta::days(days),
         }
@@ -402,8 +431,12 @@ mod tests {
         assert_eq!(ruling.decision, Decision::Go);
         assert_eq!(
             ruling.attention,
-            ["fail: Step 1: 7.1% is not < 5% (waived by carol until 2026-09-22 14:13 UTC: known)"]
+            [
+                "fail: Step 1: 7.1% is not < 5% (waived by carol until 2026-09-22 14:13:20 UTC: known)",
+                "the waiver of s1 by carol ends soon, 2026-09-22 14:13:20 UTC"
+            ]
         );
+        assert_eq!(decide(&record, &[waiver("s1", 8)], now()).attention.len(), 1, "a week before the end is not soon");
         let idle = decide(&record, &[waiver("s1", -1), waiver("s0", 1), waiver("s9", 1)], now());
         assert_eq!(idle.decision, Decision::NoGo, "an expired waiver does not act");
         assert_eq!(idle.attention.len(), 3, "{idle:?}");

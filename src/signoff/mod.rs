@@ -1,6 +1,16 @@
 //! May we go? What follows from a record, from the waivers and from the people who must agree.
+//!
+//! [`sign`] knows signatures and whose key is whose, [`approval`] whether the people who must agree do, and
+//! [`decide`] brings all of it together.
 
+mod agreement;
+pub mod amend;
+pub mod answering;
+pub mod approval;
 pub mod decide;
 pub mod sign;
+pub mod signing;
+pub mod waivers;
 
-pub use decide::{Ruling, decide};
+pub use approval::Approval;
+pub use decide::{Ruling, decide, decide_against};

@@ -1,9 +1,11 @@
 //! The one integration binary: what the program does as a whole, against real servers where they can be had.
 
+mod approval;
 mod cases;
 mod checklist;
 mod checklists;
 mod demo;
+mod earlier_runs;
 mod engine;
 mod live;
 mod masking;
@@ -13,6 +15,9 @@ mod probe_http;
 mod probe_log;
 mod probe_promql;
 mod probe_tcp;
+mod prove;
+mod promql_differential;
+mod promqltest;
 mod readme;
 mod record;
 mod reliability;
@@ -23,4 +28,5 @@ mod signals;
 mod signatures;
 mod store;
 mod support;
+mod statements;
 mod tidy;

@@ -160,7 +160,6 @@ pub const NOT_YET: &[(Level, &str)] = &[
     (Level::Step, "rules"),
     (Level::Step, "grafana"),
     (Level::Step, "git"),
-    (Level::Step, "run"),
 ];
 
 /// Where a key stands.

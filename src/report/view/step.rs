@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::event::{Answer, Look, Skip, StepResult};
 use crate::model::outline::{Guidance, Weight};
 use crate::model::{Evidence, Finding, Found, Note, Observation, Outcome, Reference, Value, quantity};
-use crate::record::{Point, SectionRecord, StepRecord};
+use crate::record::track::Point;
+use crate::record::{SectionRecord, StepRecord};
 
 use super::expected;
 
@@ -52,10 +53,8 @@ pub struct FindingView {
 pub struct SampleView<'a> {
     /// The number of the checkpoint, in a soak.
     pub n: Option<u32>,
-    /// When it looked; for a look into the past, the time that was asked about.
-    pub looked: DateTime<Utc>,
-    /// The past time that was asked about, when that is not the time of asking.
-    pub as_of: Option<DateTime<Utc>>,
+    /// When it was observed: for a look into the past, the time that was asked about.
+    pub at: DateTime<Utc>,
     /// How it came out.
     pub outcome: Outcome,
     /// The first number that was held against a limit.
@@ -185,11 +184,10 @@ impl<'a> Step<'a> {
     /// Walks over what the step found each time: at every checkpoint of a soak, or at every look of a step that looks
     /// more than once.
     pub fn samples(&self) -> impl Iterator<Item = SampleView<'a>> + use<'a> {
-        let (checks, looks) = (&self.record.checks, &self.record.looks);
-        let occasions = checks.told().map(|(point, reason)| SampleView::of(Some(point.n), &point, reason));
-        let each =
-            looks.told().filter(|_| checks.is_empty()).map(|(point, reason)| SampleView::of(None, &point, reason));
-        occasions.chain(each)
+        let record = self.record;
+        let checks = record.checks.told().map(|(point, reason)| SampleView::of(point, reason, true));
+        let looks = record.looks.told().filter(|_| record.checks.is_empty());
+        checks.chain(looks.map(|(point, reason)| SampleView::of(point, reason, false)))
     }
 
     /// Draws the numbers that the step found over time; empty when they never changed.
@@ -300,7 +298,10 @@ impl<'a> Step<'a> {
     pub fn instruction(&self) -> &'a str {
         match self.observation().map(|o| &o.found) {
             Some(Found::Waiting { instruction }) => instruction,
-            Some(Found::Measures(_) | Found::NoAnswer { .. } | Found::CouldNotLook { .. }) | None => "",
+            Some(
+                Found::Measures(_) | Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::NotEnough { .. },
+            )
+            | None => "",
         }
     }
 
@@ -333,6 +334,7 @@ impl<'a> Step<'a> {
             (None, None) => self.reason().into_owned(),
             (None, Some(Found::NoAnswer { cause })) => format!("no answer: {cause}"),
             (None, Some(Found::CouldNotLook { cause, .. })) => format!("could not look: {cause}"),
+            (None, Some(Found::NotEnough { cause })) => format!("not enough to say: {cause}"),
             (None, Some(Found::Waiting { instruction })) => format!("waits: {instruction}"),
             (None, Some(Found::Measures(_))) => {
                 let told = self.telling(|f| &f.observed);
@@ -365,9 +367,9 @@ impl<'a> Step<'a> {
 }
 
 impl<'a> SampleView<'a> {
-    fn of(n: Option<u32>, point: &Point, reason: &'a str) -> Self {
-        let as_of = point.late.then_some(point.at);
-        Self { n, looked: point.at, as_of, outcome: point.outcome, value: point.value, limit: point.limit, reason }
+    fn of(point: Point, reason: &'a str, check: bool) -> Self {
+        let Point { n, at, outcome, value, limit } = point;
+        Self { n: check.then_some(n), at, outcome, value, limit, reason }
     }
 }
 

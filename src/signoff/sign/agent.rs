@@ -99,7 +99,8 @@ fn take(rest: &mut &[u8]) -> Option<[u8; 4]> {
     Some(*first)
 }
 
-fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+/// Takes a string with its length before it.
+pub(super) fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = usize::try_from(u32::from_be_bytes(take(rest)?)).ok()?;
     let (text, behind) = rest.split_at_checked(length)?;
     *rest = behind;

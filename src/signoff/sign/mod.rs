@@ -2,10 +2,12 @@
 //! own format, so that `ssh-keygen -Y verify` alone can check it.
 //!
 //! [`statement`] is the text, [`ssh`] makes and checks the signature, [`agent`] asks an `ssh-agent` for one, and
-//! [`allowed_signers`] says whose key is whose.
+//! [`allowed_signers`] says whose key is whose; [`command`] is how `ssh-keygen` verifies it all.
 
 pub mod agent;
 pub mod allowed_signers;
+pub mod command;
+mod raw;
 pub mod ssh;
 pub mod statement;
 

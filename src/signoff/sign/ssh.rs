@@ -13,7 +13,7 @@ use ssh_key::private::{KeypairData, RsaKeypair};
 use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, SshSig};
 
-use super::agent::{Agent, put};
+use super::agent::{Agent, put, text};
 
 /// What a signature is for: one made for something else is none here.
 pub const NAMESPACE: &str = "holdpoint";
@@ -129,25 +129,29 @@ impl Signer {
 /// # Errors
 /// Says why it is no signature over this text.
 pub fn verify(text: &str, armour: &str) -> Result<PublicKey, String> {
-    let signature = SshSig::from_pem(armour).map_err(|e| format!("the signature cannot be read: {e}"))?;
-    if signature.version() != SshSig::VERSION {
-        return Err(format!(
-            "the signature has version {}, this program knows {}",
-            signature.version(),
-            SshSig::VERSION
-        ));
+    let signature = unarmour(armour).ok_or("the signature cannot be read: it is not in OpenSSH's armoured form")?;
+    let Parts { key, namespace, hash, signature } = signature;
+    if namespace != NAMESPACE.as_bytes() {
+        let namespace = String::from_utf8_lossy(&namespace).into_owned();
+        return Err(format!("the signature is for {namespace:?}, not for {NAMESPACE:?}"));
     }
-    if signature.namespace() != NAMESPACE {
-        return Err(format!("the signature is for {:?}, not for {NAMESPACE:?}", signature.namespace()));
-    }
-    if signature.public_key().is_other() {
-        let kind = signature.public_key().algorithm();
+    let odd = |what: &str| format!("the signature cannot be read: {what}");
+    let hash: HashAlg = String::from_utf8_lossy(&hash).parse().map_err(|_| odd("its digest is not known"))?;
+    let public = PublicKey::from_blob(&key).map_err(|_| odd("its key is none"))?;
+    if public.0.is_other() {
+        let kind = public.0.algorithm();
         return Err(format!("signatures with {} are not supported; sign with a plain key", kind.as_str()));
     }
-    let key = ssh_key::PublicKey::from(signature.public_key().clone());
-    match key.verify(NAMESPACE, text.as_bytes(), &signature) {
-        Ok(()) => Ok(PublicKey(key.key_data().clone())),
-        Err(_) => Err("the signature does not fit the text".to_owned()),
+    let raw = ssh_key::Signature::try_from(signature.as_slice()).map_err(|_| odd("what it holds is none"))?;
+    // What is read more loosely than it is written would be the same signature in another form.
+    let hardware = public.0.is_sk_ecdsa_p256() || public.0.is_sk_ed25519();
+    let same = public.blob().is_ok_and(|blob| blob == key)
+        && (hardware || Vec::<u8>::try_from(raw.clone()).is_ok_and(|bytes| bytes == signature));
+    let whole = SshSig::new(public.0.clone(), NAMESPACE, hash, raw).map_err(|e| odd(&e.to_string()))?;
+    let key = ssh_key::PublicKey::from(public.0.clone());
+    match same && key.verify(NAMESPACE, text.as_bytes(), &whole).is_ok() {
+        true => Ok(public),
+        false => Err("the signature does not fit the text".to_owned()),
     }
 }
 
@@ -225,6 +229,25 @@ fn armour(key: &[u8], signature: &[u8]) -> String {
     out
 }
 
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+/// The parts of a signature that matter.
+struct Parts {
+    key: Vec<u8>,
+    namespace: Vec<u8>,
+    hash: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+/// Takes OpenSSH's armoured form apart, to the last byte.
+fn unarmour(armour: &str) -> Option<Parts> {
+    let body = armour.strip_prefix("-----BEGIN SSH SIGNATURE-----\n")?;
+    let body = body.trim_end().strip_suffix("\n-----END SSH SIGNATURE-----")?;
+    let blob = decode(&body.replace('\n', ""))?;
+    let mut rest = blob.strip_prefix(b"SSHSIG\0\0\0\x01")?;
+    let mut part = || text(&mut rest).map(<[u8]>::to_vec);
+    let (key, namespace, reserved, hash, signature) = (part()?, part()?, part()?, part()?, part()?);
+    (reserved.is_empty() && rest.is_empty()).then_some(Parts { key, namespace, hash, signature })
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
     base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).ok()
 }

@@ -12,7 +12,7 @@ use holdpoint::model::{
     Verdict,
 };
 use holdpoint::record::{Head, RunRecord, SectionRecord, StepRecord};
-use holdpoint::signoff::Ruling;
+use holdpoint::signoff::{Approval, Ruling};
 
 /// A record, the ruling on it, and a name for messages.
 pub(crate) struct Sample {
@@ -270,7 +270,15 @@ fn sample(name: &'static str, decision: Decision, reasons: &[&str], sections: Ve
 }
 
 fn ruling(decision: Decision, reasons: &[&str]) -> Ruling {
-    Ruling { decision, reasons: reasons.iter().map(|r| (*r).to_owned()).collect(), attention: Vec::new() }
+    let reasons = reasons.iter().map(|r| (*r).to_owned()).collect();
+    Ruling {
+        decision,
+        reasons,
+        attention: Vec::new(),
+        conditions: Vec::new(),
+        approval: Approval::default(),
+        holds: Vec::new(),
+    }
 }
 
 fn run(sections: Vec<SectionRecord>) -> RunRecord {

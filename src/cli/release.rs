@@ -1,0 +1,59 @@
+//! `release`: a plain yes or no at a hold point, by anybody who may use the store.
+
+use anyhow::Context;
+use chrono::Utc;
+
+use crate::event::{EventKind, Release};
+use crate::model::SectionId;
+use crate::record;
+use crate::report::plain;
+use crate::signoff::amend::{add, settle};
+use crate::signoff::signing::{held, waiting};
+use crate::sys::env::Env;
+
+use super::args::ReleaseArgs;
+use super::past::open_existing;
+use super::{Result, signers, stdio};
+
+pub(super) fn main(args: &ReleaseArgs) -> Result<u8> {
+    let mut store = open_existing(&args.store.store)?;
+    let run = store.resolve(&args.run)?;
+    let record = record::load(&*store, &run)?;
+    let section = match &args.section {
+        Some(name) => SectionId::new(name.as_str()),
+        None => {
+            let held: Vec<_> = waiting(&record).map(|section| section.outline.id.clone()).collect();
+            let one = held.first().context("the run waits at no hold point")?;
+            let names: Vec<_> = held.iter().map(SectionId::as_str).collect();
+            anyhow::ensure!(held.len() == 1, "the run waits at {}; name one", names.join(", "));
+            one.clone()
+        }
+    };
+    let release =
+        Release { accepted: !args.decline, by: Env::of_process().user(), signed: false, note: args.note.clone() };
+    if args.decline && args.note.trim().is_empty() {
+        anyhow::bail!("say why with --note TEXT");
+    }
+    let allowed = signers::read(signers::file_of(args.allowed_signers.as_deref(), &record).as_deref())?;
+    // A process may have ended between the last signature and the release that follows.
+    settle(&mut *store, &run, allowed.as_ref(), &Utc::now)?;
+    add(&mut *store, &run, &Utc::now, &mut |record| {
+        let roles = held(record, &section)?.outline.hold.iter().flat_map(|hold| &hold.sign);
+        let roles: Vec<&str> = roles.map(String::as_str).collect();
+        // A no needs no key: whoever may use the store may stop the run.
+        if release.accepted && !roles.is_empty() {
+            let run = &record.run;
+            let how = format!("`holdpoint sign {run} --hold {section} --role {} --decision approve`", roles.join("|"));
+            return Err(format!("{section} is released by signatures: {how}"));
+        }
+        Ok(vec![EventKind::Released { section: section.clone(), release: release.clone() }])
+    })?;
+    let (_, ruling) = settle(&mut *store, &run, allowed.as_ref(), &Utc::now)?;
+    let word = if release.accepted { "released" } else { "declined" };
+    stdio::say(&format!("{section} of run {run}: {word} by {}; the decision is {}", release.by, ruling.decision));
+    ruling.reasons.iter().for_each(|reason| stdio::say(&format!("  {}", plain::line(reason))));
+    if release.accepted {
+        stdio::say(&format!("go on with `holdpoint resume {run}`"));
+    }
+    Ok(ruling.decision.exit_status())
+}
