@@ -186,6 +186,9 @@ pub(crate) struct AttestArgs {
     /// What was seen, or why it does not apply
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub note: String,
+    /// A file that shows it; kept in the store by its digest
+    #[arg(long, value_name = "FILE")]
+    pub evidence: Vec<PathBuf>,
     /// Who answers; the user when not given
     #[arg(long = "as", value_name = "NAME")]
     pub named: Option<String>,

@@ -2,7 +2,9 @@
 //! decision is taken anew.
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use chrono::Utc;
 
 use crate::event::{Answer, Attachment, EventKind};
@@ -18,6 +20,9 @@ use super::args::AttestArgs;
 use super::past::open_existing;
 use super::{Result, signers, stdio};
 
+/// The largest file that is kept as evidence, in bytes.
+const LARGEST: u64 = 64 << 20;
+
 pub(super) fn main(args: &AttestArgs) -> Result<u8> {
     let mut store = open_existing(&args.store.store)?;
     let run = store.resolve(&args.run)?;
@@ -30,7 +35,7 @@ pub(super) fn main(args: &AttestArgs) -> Result<u8> {
     let asker = Asker { args, user: Env::of_process().user() };
     match (&args.step, outcome) {
         (Some(step), Some(outcome)) => {
-            let given = Given { outcome, note: args.note.clone() };
+            let given = Given { outcome, note: args.note.clone(), evidence: args.evidence.clone() };
             asker.keep(&mut *store, &run, &StepId::new(step.as_str()), given)?;
         }
         (Some(step), None) => {
@@ -58,6 +63,7 @@ fn conclude(store: &mut dyn RunStore, run: &RunId) -> Result<u8> {
 struct Given {
     outcome: Outcome,
     note: String,
+    evidence: Vec<PathBuf>,
 }
 
 struct Asker<'a> {
@@ -75,7 +81,7 @@ impl Asker<'_> {
         // The answer is refused before its evidence is stored.
         let record = record::load(store, run)?;
         self.answer(&record, step, &given, Vec::new()).map_err(anyhow::Error::msg)?;
-        let evidence: Vec<Attachment> = Vec::new();
+        let evidence: Vec<Attachment> = given.evidence.iter().map(|path| attach(store, path)).collect::<Result<_>>()?;
         add(store, run, &Utc::now, &mut |record| {
             let answer = self.answer(record, step, &given, evidence.clone())?;
             Ok(vec![EventKind::Answered { step: step.clone(), answer }])
@@ -145,12 +151,27 @@ impl Asker<'_> {
                 _ => continue,
             };
             let Some(note) = line("      note: ")? else { return Ok(false) };
-            match self.keep(store, run, &step.outline.id, Given { outcome, note }) {
+            let Some(files) = line("      evidence, files with commas between: ")? else { return Ok(false) };
+            let evidence = files.split(',').map(str::trim).filter(|file| !file.is_empty()).map(PathBuf::from).collect();
+            match self.keep(store, run, &step.outline.id, Given { outcome, note, evidence }) {
                 Ok(()) => return Ok(true),
                 Err(error) => stdio::say(&format!("      {error:#}")),
             }
         }
     }
+}
+
+/// Keeps a file in the store by its digest.
+fn attach(store: &mut dyn RunStore, path: &Path) -> Result<Attachment> {
+    let unreadable = || format!("the evidence {} cannot be read", path.display());
+    let meta = std::fs::metadata(path).with_context(unreadable)?;
+    anyhow::ensure!(meta.is_file(), "the evidence {} is not a file", path.display());
+    let most = LARGEST >> 20;
+    anyhow::ensure!(meta.len() <= LARGEST, "the evidence {} is larger than {most} MiB", path.display());
+    let bytes = std::fs::read(path).with_context(unreadable)?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let digest = store.put_blob(&bytes)?;
+    Ok(Attachment { name, digest, size: u64::try_from(bytes.len()).unwrap_or(u64::MAX) })
 }
 
 fn instruction(step: &StepRecord) -> Option<&str> {
