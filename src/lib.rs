@@ -31,6 +31,8 @@
 //! | 7 | [`run`] | model, diag, event, judge, sys, template, checklist, probe, plan |
 //! | 7 | [`record`] | model, diag, event, sys, judge |
 //! | 8 | [`signoff`] | model, diag, event, yaml, shape, judge, sys, record |
+//! | 9 | [`proof`] | model, event, judge, record, template |
+//! | 9 | [`attestation`] | model, event, record, signoff |
 //! | 9 | [`report`] | model, event, record, signoff, template, judge, stats |
 //! | 10 | [`live`] | model, event, sys, record, report |
 //! | 10 | [`demo`] | sys |
@@ -85,6 +87,9 @@ pub mod record;
 pub mod run;
 
 pub mod signoff;
+
+pub mod attestation;
+pub mod proof;
 
 pub mod report;
 

@@ -30,11 +30,13 @@ pub(crate) enum Command {
     Release(ReleaseArgs),
     /// Write reports of a run, also from an exported record
     Report(ReportArgs),
+    /// Show that the gate can go red: judge a run again on measures changed for the worse
+    Prove(ProveArgs),
     /// List the runs of the store
     Runs(RunsArgs),
     /// Show a run
     Show(ShowArgs),
-    /// Write a run as one portable file
+    /// Write a run as one portable file, or as a statement for machines elsewhere
     Export(ExportArgs),
     /// Explain a diagnostic code or a probe
     Explain(ExplainArgs),
@@ -280,6 +282,23 @@ pub(crate) struct ReportArgs {
 }
 
 #[derive(Debug, Group)]
+pub(crate) struct ProveArgs {
+    /// The run (an id, a unique prefix of one, or last), or the file of an exported record
+    #[arg(default_value = "last")]
+    pub run: String,
+    /// The checklist as it is now: its steps are proved on the measures of the run
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = Show::Text)]
+    pub format: Show,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
 pub(crate) struct RunsArgs {
     /// How many, the latest first
     #[arg(long, default_value_t = 20, value_name = "N")]
@@ -303,11 +322,36 @@ pub(crate) struct ShowArgs {
     pub store: StoreArg,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportKind {
+    /// The portable record
+    Record,
+    /// An in-toto Statement with the predicate of test results; in a DSSE envelope when it is signed
+    InToto,
+    /// A short document for a release page; its signature stands in FILE.sig
+    Summary,
+}
+
 #[derive(Debug, Group)]
 pub(crate) struct ExportArgs {
-    /// The run: its id, a unique prefix of it, or last
+    /// The run: its id, a unique prefix of it, or last; for statements also the file of an exported record
     #[arg(default_value = "last")]
     pub run: String,
+    /// What to write: the record itself, an in-toto statement of test results, or a summary
+    #[arg(long = "as", value_enum, default_value_t = ExportKind::Record, value_name = "WHAT")]
+    pub kind: ExportKind,
+    /// Sign the statement or the summary: a key file of OpenSSH, or a key of the agent by its comment or fingerprint
+    #[arg(long, value_name = "KEY")]
+    pub sign: Option<String>,
+    /// Write the public half of the key as PEM, for verifiers that do not read keys of OpenSSH
+    #[arg(long, value_name = "FILE", requires = "sign")]
+    pub public_key: Option<PathBuf>,
+    /// What was checked, by its digest: NAME=sha256:DIGEST
+    #[arg(long = "subject", value_name = "NAME=DIGEST")]
+    pub subjects: Vec<String>,
+    /// Where more can be read of the run
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
     /// The file to write; stdout when not given
     #[arg(long, short, value_name = "PATH")]
     pub output: Option<PathBuf>,

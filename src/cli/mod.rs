@@ -1,5 +1,6 @@
 //! The command line: one file a command. It alone joins the parts.
 
+mod archive;
 mod args;
 mod attest;
 mod carry;
@@ -10,11 +11,13 @@ mod explain;
 mod init;
 mod load;
 mod past;
+mod prove;
 mod release;
 mod reports;
 mod run;
 mod sign;
 mod signals;
+mod statements;
 mod signatures;
 mod signers;
 mod stdio;
@@ -68,6 +71,7 @@ fn dispatch(args: Args) -> Result<u8> {
         Command::Sign(args) => sign::main(&args),
         Command::Release(args) => release::main(&args),
         Command::Report(args) => past::report(&args),
+        Command::Prove(args) => prove::main(&args),
         Command::Runs(args) => past::runs(&args),
         Command::Show(args) => past::show(&args),
         Command::Export(args) => past::export(&args),

@@ -13,12 +13,12 @@ use crate::record::{self, RunRecord, RunStore, RunSummary, format, store};
 use crate::report::{Options, RunView, find, terminal};
 use crate::signoff;
 
-use super::args::{ExportArgs, ReportArgs, RunsArgs, Show, ShowArgs};
+use super::args::{ExportArgs, ExportKind, ReportArgs, RunsArgs, Show, ShowArgs};
 use super::reports::Wanted;
 use super::{Result, USAGE, carry, stdio};
 
 /// Where a record came from.
-enum Origin {
+pub(super) enum Origin {
     Store(Box<dyn RunStore>),
     File,
 }
@@ -100,6 +100,14 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8> {
 }
 
 pub(super) fn export(args: &ExportArgs) -> Result<u8> {
+    if args.kind != ExportKind::Record {
+        return super::statements::main(args);
+    }
+    if args.sign.is_some() || args.url.is_some() || !args.subjects.is_empty() {
+        anyhow::bail!(
+            "--sign, --subject and --url are for --as in-toto and --as summary; a record is signed with `sign`"
+        );
+    }
     let store = open_existing(&args.store.store)?;
     let run = store.resolve(&args.run)?;
     // The run is verified before it leaves the house.
@@ -129,7 +137,7 @@ fn view(record: RunRecord) -> RunView {
 }
 
 /// Finds a run: an exported file where there is one of that name, else in the store.
-fn find_record(name: &str, url: &str) -> Result<(RunRecord, Origin)> {
+pub(super) fn find_record(name: &str, url: &str) -> Result<(RunRecord, Origin)> {
     if Path::new(name).is_file() {
         let record = format::read_record(&mut BufReader::new(File::open(name)?));
         return Ok((record.map_err(|e| anyhow::anyhow!("{name}: {e}"))?, Origin::File));

@@ -20,6 +20,7 @@ use crate::run::{Errand, Identity, Journal, JournalEnd, Options, Redactor};
 use crate::signoff;
 use crate::sys::World;
 
+use super::archive::Shelf;
 use super::args::{HowArgs, RunArgs, Show};
 use super::load::{Ask, Loaded, load};
 use super::reports::Wanted;
@@ -118,6 +119,7 @@ pub(crate) async fn carry_out(plan: Plan, wanted: &Wanted, job: &Job<'_>) -> Res
         per_host: job.how.per_host.into(),
         allow_changes: job.allow_changes,
         read_only: job.how.read_only,
+        archive: Some(Arc::new(Shelf::new(job.store, run.clone()))),
         ..Options::default()
     };
     // As a task of its own it runs beside its workers: between threads, every step would cost two switches.

@@ -94,7 +94,7 @@ pub fn literal(literal: &Literal) -> String {
 }
 
 /// Prints a measured value in the words of its kind, its numbers in the unit of the limit where there is one.
-pub(crate) fn value(value: &Value, kind: Kind, limit: Option<Quantity>) -> String {
+pub fn value(value: &Value, kind: Kind, limit: Option<Quantity>) -> String {
     match value {
         Value::Number(number) => self::number(*number, kind, limit),
         Value::Text(text) => quoted(text),

@@ -7,6 +7,7 @@
 pub mod decision;
 pub mod expectation;
 pub mod id;
+pub mod mutation;
 pub mod observation;
 pub mod origin;
 pub mod outcome;
@@ -21,6 +22,7 @@ pub mod waiver;
 pub use decision::Decision;
 pub use expectation::{Expectation, Literal, Matcher, Op, Relation, Worse};
 pub use id::{RunId, SectionId, StepId};
+pub use mutation::Mutation;
 pub use observation::{Evidence, Found, Note, Observation};
 pub use origin::Origin;
 pub use outcome::Outcome;

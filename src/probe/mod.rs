@@ -3,6 +3,7 @@
 //! A kind declares its form ([`Shape`]), its measures and its manual page; `compile` turns what was written into a
 //! [`Probe`], which looks and returns measures, or says that it could not. A probe never decides.
 
+pub mod earlier_run;
 pub mod exec;
 pub mod file;
 pub mod http;
@@ -16,6 +17,9 @@ pub mod tcp;
 pub mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,8 +34,17 @@ use crate::template::{Scope, Template};
 use crate::yaml::Node;
 
 /// Every kind of probe, in the order of the manual.
-pub const KINDS: &[&ProbeKind] =
-    &[&http::KIND, &promql::KIND, &log::KIND, &exec::KIND, &tcp::KIND, &file::KIND, &manual::KIND, &wait::KIND];
+pub const KINDS: &[&ProbeKind] = &[
+    &http::KIND,
+    &promql::KIND,
+    &log::KIND,
+    &exec::KIND,
+    &tcp::KIND,
+    &file::KIND,
+    &earlier_run::KIND,
+    &manual::KIND,
+    &wait::KIND,
+];
 
 /// Looks a kind up by its name.
 pub fn find(name: &str) -> Option<&'static ProbeKind> {
@@ -175,16 +188,16 @@ pub struct Look<'a> {
     /// From when to when the soak goes, for `last: soak`.
     pub soak: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// Earlier runs, where they can be asked.
-    pub archive: Option<&'a dyn Archive>,
+    pub archive: Option<&'a Arc<dyn Archive>>,
 }
 
-/// Earlier runs, for whoever builds on them. Implemented over the record; what it tells was verified.
-pub trait Archive: Send + Sync {
-    /// Finds runs, latest first.
+/// Earlier runs, for whoever builds on them. Implemented over the record; what it tells was verified. It blocks.
+pub trait Archive: Send + Sync + fmt::Debug {
+    /// Walks over runs, the one that began last first, until `each` has enough. The run that asks is not among them.
     ///
     /// # Errors
-    /// Says why the archive cannot be asked, or what in it is damaged.
-    fn runs(&self, wanted: &WantedRun) -> Result<Vec<EarlierRun>, String>;
+    /// Says why the archive cannot be asked, or which run in it is damaged.
+    fn runs(&self, wanted: &WantedRun, each: &mut EachRun<'_>) -> Result<(), String>;
 
     /// Returns what a step measured in its last look of a run.
     ///
@@ -193,15 +206,22 @@ pub trait Archive: Send + Sync {
     fn measures(&self, run: &RunId, step: &StepId) -> Result<(Measures, DateTime<Utc>), String>;
 }
 
+/// Takes a run; `Break` ends the walk.
+pub type EachRun<'a> = dyn FnMut(EarlierRun) -> ControlFlow<()> + 'a;
+
 /// Which earlier runs are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct WantedRun {
     /// Of a checklist: the end of its path, or its title.
     pub checklist: Option<String>,
-    /// This very run, by its name.
+    /// This very run, by its name or the beginning of it.
     pub run: Option<RunId>,
     /// An exported record instead of the store.
     pub record: Option<String>,
+    /// The file of those who may sign: every signature of the run must be by one of them.
+    pub allowed_signers: Option<String>,
+    /// Of the runs that ended before this, the latest is enough.
+    pub since: Option<DateTime<Utc>>,
 }
 
 /// An earlier run, as far as others build on it.
@@ -213,7 +233,8 @@ pub struct EarlierRun {
     pub checklist: String,
     /// What it comes to, judged again now: signatures that lapsed count as missing.
     pub decision: Decision,
-    /// When it ended, or was last added to.
+    /// When it ended: an answer or a signature that came later does not make it younger. Of one without an end, when
+    /// it began.
     pub at: DateTime<Utc>,
     /// Its inputs as the record shows them, secrets left out.
     pub inputs: BTreeMap<String, serde_json::Value>,
@@ -227,6 +248,11 @@ pub trait Probe: Send + Sync {
 
     /// Names whom it will ask (`host:port`), for limits per host. Nothing when it asks nobody.
     fn host(&self, _scope: &Scope) -> Option<String> {
+        None
+    }
+
+    /// Names the source that it asks, so that one that collects while the run goes on can begin with the run.
+    fn source(&self) -> Option<&str> {
         None
     }
 
@@ -246,7 +272,8 @@ pub trait Probe: Send + Sync {
         false
     }
 
-    /// Returns the least time that a look takes by design: a timeout must not cut it short. Nothing for most probes.
+    /// Returns the least time that a look takes by design: a timeout must not cut it short. Nothing for most probes;
+    /// zero for one that may wait by the clock, within its timeout.
     fn needs(&self) -> Option<Duration> {
         None
     }

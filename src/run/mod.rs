@@ -41,6 +41,7 @@ use tokio::sync::mpsc;
 use crate::event::{Event, EventKind, Request, Resumption, Waivers};
 use crate::model::outline::Header;
 use crate::model::{Decision, RunId};
+use crate::probe::Archive;
 use crate::plan::Plan;
 use crate::sys::World;
 
@@ -95,6 +96,8 @@ pub struct Options {
     pub allow_changes: bool,
     /// Whether commands and changes are refused.
     pub read_only: bool,
+    /// Earlier runs, where they can be asked.
+    pub archive: Option<Arc<dyn Archive>>,
     /// What the run waits for before it leaves.
     pub patience: Patience,
     /// The past time as of which everything is asked.
@@ -133,6 +136,7 @@ impl Default for Options {
             per_host: 10,
             allow_changes: false,
             read_only: false,
+            archive: None,
             patience: Patience::Time,
             past: None,
             waivers: None,

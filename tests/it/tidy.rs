@@ -22,6 +22,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("run", &["model", "diag", "event", "judge", "sys", "template", "checklist", "probe", "plan"]),
     ("record", &["model", "diag", "event", "sys", "judge"]),
     ("signoff", &["model", "diag", "event", "yaml", "shape", "judge", "sys", "record"]),
+    ("proof", &["model", "event", "judge", "record", "template"]),
+    ("attestation", &["model", "event", "record", "signoff"]),
     ("report", &["model", "stats", "event", "record", "signoff", "template", "judge"]),
     ("live", &["model", "event", "sys", "record", "report"]),
     ("demo", &["sys"]),

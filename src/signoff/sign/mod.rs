@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod allowed_signers;
 pub mod command;
+mod raw;
 pub mod ssh;
 pub mod statement;
 

@@ -48,6 +48,13 @@ impl Prometheus {
         }
     }
 
+    /// Asks for a path of its API and returns the body.
+    #[allow(dead_code, reason = "the benchmarks share this file")]
+    pub(crate) fn ask(&self, path: &str) -> String {
+        let answer = get(self.port, path).unwrap_or_else(|| panic!("no answer to {path}"));
+        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+    }
+
     /// Returns its URL.
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
