@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use chrono::Utc;
 
-use crate::event::{Answer, Attachment, EventKind};
+use crate::event::{Answer, Attachment, EventKind, Request};
 use crate::model::{Found, Outcome, RunId, StepId};
 use crate::record::fold::answerable;
 use crate::record::{self, RunRecord, RunStore, StepRecord};
 use crate::report::plain;
 use crate::signoff::amend::{add, settle};
 use crate::signoff::answering::{Claim, answerer, find, open};
+use crate::signoff::decide_against;
 use crate::sys::env::Env;
 
 use super::args::AttestArgs;
+use super::deliver::deliver;
 use super::past::open_existing;
 use super::{Result, signers, stdio};
 
@@ -47,11 +49,19 @@ pub(super) fn main(args: &AttestArgs) -> Result<u8> {
     conclude(&mut *store, &run)
 }
 
-/// Takes the decision anew and says it.
+/// Takes the decision anew and says it. A run that somebody works on takes its decision itself.
 fn conclude(store: &mut dyn RunStore, run: &RunId) -> Result<u8> {
     let record = record::load(store, run)?;
     let allowed = signers::at_hand(&record);
-    let (record, ruling) = settle(store, run, allowed.as_ref(), &Utc::now)?;
+    let (record, ruling) = match store.own(run) {
+        Ok(_owner) if record.finished.is_some() || record.paused.is_some() => {
+            settle(store, run, allowed.as_ref(), &Utc::now)?
+        }
+        _ => {
+            let ruling = decide_against(&record, &[], allowed.as_ref(), Utc::now());
+            (record, ruling)
+        }
+    };
     let open = open(&record).len();
     let left = if open == 0 { String::new() } else { format!(", {open} to answer") };
     stdio::say(&format!("run {run}: the decision is {}{left}", ruling.decision));
@@ -82,9 +92,20 @@ impl Asker<'_> {
         let record = record::load(store, run)?;
         self.answer(&record, step, &given, Vec::new()).map_err(anyhow::Error::msg)?;
         let evidence: Vec<Attachment> = given.evidence.iter().map(|path| attach(store, path)).collect::<Result<_>>()?;
-        add(store, run, &Utc::now, &mut |record| {
-            let answer = self.answer(record, step, &given, evidence.clone())?;
-            Ok(vec![EventKind::Answered { step: step.clone(), answer }])
+        let answer = self.answer(&record, step, &given, evidence).map_err(anyhow::Error::msg)?;
+        let request = Request::Answer(step.clone(), answer.clone());
+        deliver(store, run, &request, &mut |store| {
+            add(store, run, &Utc::now, &mut |record| {
+                if record.finished.is_none() && record.paused.is_none() {
+                    return Err(
+                        "the run was cut: take it up again with `holdpoint resume`, or run the checklist again"
+                            .to_owned(),
+                    );
+                }
+                answerable(find(record, step)?, &answer)?;
+                Ok(vec![EventKind::Answered { step: step.clone(), answer: answer.clone() }])
+            })?;
+            Ok(())
         })?;
         stdio::say(&format!("{step} of run {run}: {}", given.outcome));
         Ok(())
@@ -98,9 +119,6 @@ impl Asker<'_> {
         evidence: Vec<Attachment>,
     ) -> std::result::Result<Answer, String> {
         let step = find(record, id)?;
-        if record.finished.is_none() && record.paused.is_none() {
-            return Err("the run goes on, or was cut: answer when it has ended, or run the checklist again".to_owned());
-        }
         let (by, role) = answerer(record, &step.outline, &self.claim())?;
         let answer = Answer { note: given.note.clone(), role, evidence, ..Answer::new(given.outcome, by) };
         answerable(step, &answer)?;
