@@ -17,7 +17,6 @@ pub(super) fn line(kind: &EventKind, progress: &Progress, ink: Ink) -> Option<St
         EventKind::Held { section } => (Tone::Yellow, held(section, progress)),
         EventKind::Released { section, release } => released(&title(section, progress), release),
         EventKind::Paused { why, until } => (Tone::Yellow, paused(why, *until, &progress.run)),
-        EventKind::Waiting { why, until } => (Tone::Dim, waiting(why, *until)),
         EventKind::Resumed { resumption } => (Tone::Yellow, resumed(resumption, progress)),
         EventKind::Waiting { why, until } => (Tone::Dim, waiting(why, *until)),
         EventKind::ClockMoved { what } => (Tone::Yellow, format!("the clock: {what}")),
@@ -110,13 +109,6 @@ fn paused(why: &str, until: Option<DateTime<Utc>>, run: &str) -> String {
             format!("paused: {why}; go on from {until} with `holdpoint tick {run}` or `holdpoint resume {run}`")
         }
         None => format!("paused: {why}; then go on with `holdpoint resume {run}`"),
-    }
-}
-
-fn waiting(why: &str, until: Option<DateTime<Utc>>) -> String {
-    match until {
-        Some(until) => format!("waits: {why}, until {}", until.format("%Y-%m-%d %H:%M:%S UTC")),
-        None => format!("waits: {why}"),
     }
 }
 

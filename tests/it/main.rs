@@ -9,6 +9,7 @@ mod earlier_runs;
 mod engine;
 mod live;
 mod masking;
+mod pages;
 mod probe_exec;
 mod probe_file;
 mod probe_http;
