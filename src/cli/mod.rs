@@ -7,6 +7,7 @@ mod backtest;
 mod carry;
 mod check;
 mod conduct;
+mod deliver;
 mod demo;
 mod describe;
 mod explain;
@@ -22,11 +23,12 @@ mod resume;
 mod run;
 mod sign;
 mod signals;
-mod statements;
 mod signatures;
 mod signers;
+mod statements;
 mod stdio;
 mod tick;
+mod waivers;
 
 use std::process::ExitCode;
 

@@ -8,8 +8,8 @@ use anyhow::Context;
 use chrono::Utc;
 
 use crate::event::{Event, EventKind, Resumption};
-use crate::model::outline::Header;
 use crate::model::RunId;
+use crate::model::outline::Header;
 use crate::record::chain::Chain;
 use crate::record::{self, RunStore, format};
 use crate::run::{Patience, Point};
@@ -69,7 +69,8 @@ pub(super) async fn take_up(
     anyhow::ensure!(header.as_of.is_none(), "run {run} is about the past: run it again with --at");
     let world = World::real();
     let selection = selection(&header);
-    let ask = Ask { inputs: wish.inputs, select: &selection, env: &world.env, complete: true, recorded: &header.inputs };
+    let ask =
+        Ask { inputs: wish.inputs, select: &selection, env: &world.env, complete: true, recorded: &header.inputs };
     let path = Path::new(&header.checklist.path);
     let Some(mut plans) = accept(vec![load(path, &ask)?]) else { return Ok(None) };
     let plan = Arc::new(plans.pop().context("a checklist has one plan")?);
@@ -79,6 +80,9 @@ pub(super) async fn take_up(
     if let Some(why) = point.is_over(signed) {
         anyhow::bail!("run {run} cannot go on: {why}");
     }
+    let Some(waivers) = super::waivers::accept(wish.how.waivers.as_deref(), std::slice::from_ref(&*plan))? else {
+        return Ok(None);
+    };
     let accepted = accepted(&header, &plan.head.digest, &point, wish)?;
     let mut how = wish.how.clone();
     how.strict = header.strict;
@@ -87,6 +91,7 @@ pub(super) async fn take_up(
         allow_changes: how.allow_changes || (!how.read_only && consent(&plan)),
         how: &how,
         filters: header.options.clone(),
+        waivers,
         store: wish.store,
         world: world.clone(),
         signals: signals.clone(),
@@ -139,7 +144,10 @@ fn each_event(store: &dyn RunStore, run: &RunId, take: &mut dyn FnMut(Event)) ->
     if let Some(what) = failed {
         anyhow::bail!("run {run} is damaged: {what}");
     }
-    anyhow::ensure!(summary.head == chain.head(), "run {run} is damaged: its end is not the one that the store promises");
+    anyhow::ensure!(
+        summary.head == chain.head(),
+        "run {run} is damaged: its end is not the one that the store promises"
+    );
     Ok(())
 }
 

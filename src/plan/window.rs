@@ -81,7 +81,6 @@ impl Window {
             Window::Once | Window::Guard { .. } => Duration::ZERO,
             Window::Eventually { within, .. } => *within,
             Window::Consistently { span, .. } => *span,
-            Window::Guard { .. } => Duration::ZERO,
         }
     }
 }
