@@ -42,6 +42,7 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
         read_only: false,
         allow_changes: false,
         reports: Vec::new(),
+        waivers: None,
         template: None,
         format: Show::Text,
     };
@@ -51,6 +52,7 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
             how: &how,
             allow_changes: false,
             filters: Vec::new(),
+            waivers: None,
             store: &args.store.store,
             world: world.clone(),
             signals: signals.clone(),
@@ -62,7 +64,7 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
     let status = decision.exit_status();
     stdio::say(&format!("as a gate, `holdpoint run` would leave with exit status {status} ({decision})"));
     if !args.fix && decision == Decision::NoGo {
-        stdio::say("one check fails on purpose; `holdpoint demo --fix` runs the same against the mended service");
+        stdio::say("two checks fail on purpose, for one reason; `holdpoint demo --fix` runs the same against the mended service");
     }
     // The demonstration itself went well, unless it was cut short.
     Ok(if decision == Decision::Undecided { status } else { 0 })

@@ -7,6 +7,7 @@ mod backtest;
 mod carry;
 mod check;
 mod conduct;
+mod deliver;
 mod demo;
 mod describe;
 mod explain;
@@ -27,6 +28,7 @@ mod signers;
 mod statements;
 mod stdio;
 mod tick;
+mod waivers;
 
 use std::process::ExitCode;
 

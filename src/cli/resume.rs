@@ -80,6 +80,9 @@ pub(super) async fn take_up(
     if let Some(why) = point.is_over(signed) {
         anyhow::bail!("run {run} cannot go on: {why}");
     }
+    let Some(waivers) = super::waivers::accept(wish.how.waivers.as_deref(), std::slice::from_ref(&*plan))? else {
+        return Ok(None);
+    };
     let accepted = accepted(&header, &plan.head.digest, &point, wish)?;
     let mut how = wish.how.clone();
     how.strict = header.strict;
@@ -88,6 +91,7 @@ pub(super) async fn take_up(
         allow_changes: how.allow_changes || (!how.read_only && consent(&plan)),
         how: &how,
         filters: header.options.clone(),
+        waivers,
         store: wish.store,
         world: world.clone(),
         signals: signals.clone(),
