@@ -67,7 +67,7 @@ fn a_day_is_looked_at_by_its_timetable() {
     assert_eq!(hours(&played, "alive"), [24.0]);
     assert_eq!(played.result("errors").reason, "held at 6 checkpoints");
     let record = played.record();
-    assert_eq!(record.checkpoints.last().map(|c| (c.n, c.slot)), Some((7, Slot::End)));
+    assert_eq!(record.checkpoints.last().map(|(_, c)| (c.n, c.slot)), Some((7, Slot::End)));
 }
 
 #[test]
@@ -200,7 +200,7 @@ const SHORT: &str = "holdpoint: 1\nname: Short\ndefaults: { timeout: 5m }\n\
     \x20 - name: Hourly\n    at: checkpoint\n    steps:\n\
     \x20     - { name: errors, exec: 'true', expect: 0 }\n\
     \x20     - { name: stays, exec: 'true', expect: 0, consistently: { for: 4m, every: 1m } }\n\
-    \x20 - name: After\n    at: end\n    steps:\n      - { name: 'still {{ captured.version }}', id: still, exec: 'true', expect: 0 }\n\
+    \x20 - name: After\n    at: end\n    steps:\n      - { name: still, exec: 'echo {{ captured.version }}', expect: 0 }\n\
     on_no_go:\n  - { name: roll back, exec: 'true', expect: 0, changes: everything }\n\
     always:\n  - { name: tidy up, exec: 'true', expect: 0 }\n";
 
