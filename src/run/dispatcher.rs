@@ -166,7 +166,7 @@ impl Dispatcher {
         if let (Some(soaking), None) = (&mut self.soaking, self.options.past) {
             soaking.begin(self.emitter.last);
         }
-        self.announce_plan().await;
+        self.announce_plan(&HashSet::new()).await;
         self.say_waivers();
     }
 
@@ -218,11 +218,13 @@ impl Dispatcher {
         }
     }
 
-    async fn announce_plan(&mut self) {
+    /// Tells the plan, apart from the steps that a process before has told.
+    pub(super) async fn announce_plan(&mut self, told: &HashSet<usize>) {
         let plan = Arc::clone(&self.plan);
         for section in &plan.sections {
-            for piece in plan.steps[section.steps.clone()].chunks(PIECE) {
-                let steps = piece.iter().map(|step| step.outline.clone()).collect();
+            let left: Vec<usize> = section.steps.clone().filter(|step| !told.contains(step)).collect();
+            for piece in left.chunks(PIECE) {
+                let steps = piece.iter().map(|&step| plan.steps[step].outline.clone()).collect();
                 self.emitter.emit(EventKind::Planned { section: section.outline.clone(), steps });
                 if piece.len() == PIECE {
                     self.emitter.flush().await;

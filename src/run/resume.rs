@@ -29,6 +29,8 @@ pub struct Point {
     last: DateTime<Utc>,
     started: DateTime<Utc>,
     planned: HashSet<usize>,
+    /// Whether anything happened behind the plan, so that all of it was told.
+    closed: bool,
     states: Vec<State>,
     /// The steps whose end is open again when the run is taken up.
     open: HashSet<usize>,
@@ -68,6 +70,7 @@ impl Point {
             last: DateTime::UNIX_EPOCH,
             started: DateTime::UNIX_EPOCH,
             planned: HashSet::new(),
+            closed: false,
             states: vec![State::Idle; plan.steps.len()],
             open: HashSet::new(),
             begun: HashMap::new(),
@@ -96,6 +99,10 @@ impl Point {
     pub fn take(&mut self, event: &Event) {
         self.seq = event.seq;
         self.last = event.at;
+        let plans = |kind: &EventKind| {
+            matches!(kind, EventKind::RunStarted { .. } | EventKind::Planned { .. } | EventKind::Resumed { .. })
+        };
+        self.closed |= !plans(&event.kind);
         match &event.kind {
             EventKind::RunStarted { .. } => {
                 self.started = event.at;
@@ -167,7 +174,8 @@ impl Point {
     /// Says how the plan differs from the one that the run was begun with, apart from places in its text.
     pub fn differs(&self) -> Vec<String> {
         let mut said = self.differs.clone();
-        let missing = (0..self.plan.steps.len()).filter(|step| !self.planned.contains(step));
+        // A process that was killed while it told the plan has not told all of it.
+        let missing = (0..self.plan.steps.len()).filter(|step| self.closed && !self.planned.contains(step));
         said.extend(missing.map(|step| format!("step {} is new", self.plan.steps[step].outline.id)));
         said
     }
@@ -339,6 +347,9 @@ impl Dispatcher {
     pub(super) async fn take_up(&mut self, mut point: Point, resumption: Option<Resumption>) {
         if let Some(resumption) = resumption {
             self.emitter.emit(EventKind::Resumed { resumption });
+        }
+        if !point.closed {
+            self.announce_plan(&point.planned).await;
         }
         if self.options.waivers != point.waivers {
             self.say_waivers();
