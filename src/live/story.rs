@@ -19,7 +19,6 @@ pub(super) fn line(kind: &EventKind, progress: &Progress, ink: Ink) -> Option<St
         EventKind::Paused { why, until } => (Tone::Yellow, paused(why, *until, &progress.run)),
         EventKind::Waiting { why, until } => (Tone::Dim, waiting(why, *until)),
         EventKind::Resumed { resumption } => (Tone::Yellow, resumed(resumption, progress)),
-        EventKind::Waiting { why, until } => (Tone::Dim, waiting(why, *until)),
         EventKind::ClockMoved { what } => (Tone::Yellow, format!("the clock: {what}")),
         EventKind::Waived { waivers } => (Tone::Dim, waived(waivers)),
         EventKind::Signed { signature } => (Tone::Bold, signed(signature)),
@@ -110,13 +109,6 @@ fn paused(why: &str, until: Option<DateTime<Utc>>, run: &str) -> String {
             format!("paused: {why}; go on from {until} with `holdpoint tick {run}` or `holdpoint resume {run}`")
         }
         None => format!("paused: {why}; then go on with `holdpoint resume {run}`"),
-    }
-}
-
-fn waiting(why: &str, until: Option<DateTime<Utc>>) -> String {
-    match until {
-        Some(until) => format!("waits: {why}, until {}", until.format("%Y-%m-%d %H:%M:%S UTC")),
-        None => format!("waits: {why}"),
     }
 }
 
