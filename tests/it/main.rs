@@ -2,13 +2,17 @@
 
 mod approval;
 mod cases;
+mod cells;
 mod checklist;
 mod checklists;
 mod demo;
 mod earlier_runs;
 mod engine;
+mod holds;
+mod killed;
 mod live;
 mod masking;
+mod pages;
 mod probe_exec;
 mod probe_file;
 mod probe_http;
@@ -25,6 +29,7 @@ mod report;
 mod secrets;
 mod shell;
 mod signals;
+mod soak;
 mod signatures;
 mod statements;
 mod store;
