@@ -17,9 +17,9 @@ mod reports;
 mod run;
 mod sign;
 mod signals;
-mod statements;
 mod signatures;
 mod signers;
+mod statements;
 mod stdio;
 
 use std::process::ExitCode;

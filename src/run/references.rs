@@ -154,7 +154,7 @@ pub(super) fn measured_by(step: &PlanStep, result: &StepResult) -> Baseline {
             let at = look.as_of.unwrap_or(look.at);
             Baseline::Measured(measures.clone(), format!("step {id}, {}", stamp(at)))
         }
-        Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::Waiting { .. } => {
+        Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::NotEnough { .. } | Found::Waiting { .. } => {
             Baseline::Missing(format!("step {id} measured nothing"))
         }
     }
