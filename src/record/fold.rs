@@ -145,6 +145,7 @@ impl Folding {
             | EventKind::Held { .. }
             | EventKind::Released { .. }
             | EventKind::Paused { .. }
+            | EventKind::Waiting { .. }
             | EventKind::ClockMoved { .. }
             | EventKind::Signed { .. }
             | EventKind::Decided { .. } => return,
