@@ -27,6 +27,7 @@ mod secrets;
 mod shell;
 mod signals;
 mod signatures;
+mod signing;
 mod statements;
 mod store;
 mod support;
