@@ -31,6 +31,7 @@ mod shell;
 mod signals;
 mod soak;
 mod signatures;
+mod signing;
 mod statements;
 mod store;
 mod support;
