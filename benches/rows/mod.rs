@@ -5,6 +5,7 @@ mod command_line;
 mod engine;
 mod http;
 mod log;
+mod pages;
 mod prometheus;
 mod report;
 mod wrk;
@@ -31,6 +32,8 @@ pub(crate) const ROWS: &[Row] = &[
     ("P4", log::scan),
     ("P5", log::gzip),
     ("P6", prometheus::queries),
+    ("E2", pages::read),
+    ("E3", pages::keep),
     ("P8", report::of_many),
     ("P9", engine::no_ops),
     ("P10", engine::commands),

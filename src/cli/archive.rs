@@ -75,7 +75,7 @@ impl Archive for Shelf {
         };
         match &look.observation.found {
             Found::Measures(measures) => Ok((measures.clone(), look.as_of.unwrap_or(look.at))),
-            Found::NoAnswer { cause } | Found::CouldNotLook { cause, .. } => {
+            Found::NoAnswer { cause } | Found::CouldNotLook { cause, .. } | Found::NotEnough { cause } => {
                 Err(format!("step {step} of run {run} measured nothing: {cause}"))
             }
             Found::Waiting { .. } => Err(format!("step {step} of run {run} waited for a person")),

@@ -258,6 +258,11 @@ pub const CODES: &[Code] = &[
         "The query is parsed before anything runs, so that a typing error is not discovered at night. The place points into the query.",
     ),
     code(
+        "beyond-keep",
+        "the query looks back further than samples are kept",
+        "A `scrape` source keeps samples for so long as its `keep` says, 15 minutes unless said otherwise. A query with a longer range, offset or subquery would never have all that it looks at. Raise `keep`, or shorten the range.",
+    ),
+    code(
         "odd-promql",
         "the PromQL query is valid, but cannot mean what it says",
         "The message says what Prometheus will do with the query and what was probably meant: a pattern compared with `=`, a histogram_quantile without `le`.",

@@ -52,6 +52,7 @@ pub fn look(observation: &Observation, terms: &Terms<'_>) -> Verdict {
             }],
         },
         Found::CouldNotLook { cause, retry: _ } => Verdict::of(Outcome::Error, cause.clone()),
+        Found::NotEnough { cause } => Verdict::of(Outcome::Inconclusive, cause.clone()),
         Found::Waiting { instruction } => Verdict::of(Outcome::Pending, instruction.clone()),
     }
 }

@@ -4,6 +4,9 @@
 //! value, or it is NaN, infinite, or zero where only a share of it counts, nothing can be said, and nothing passes. A
 //! baseline of zero says nothing at all: it is more often a query that found nothing than a fact.
 //!
+//! A counter (a series whose name ends in `_total`) that is less than at an earlier look began anew in between. That is
+//! said, and nothing else can be: what it had counted before is lost.
+//!
 //! Series are held against series of equal labels, the metric's name aside. A baseline of one series, or of a plain
 //! number, serves all.
 
@@ -147,8 +150,12 @@ impl<'a> Relative<'a> {
             Value::Series(samples) if !serves_all(samples, reference.name) => {
                 let partner = samples.iter().find(|other| same_labels(sample, other));
                 let partner = partner.ok_or_else(|| format!("the {} has no such series", reference.name))?;
-                Ok(partner.value)
+                not_anew(sample, partner, reference.name)
             }
+            Value::Series(samples) => match samples.as_slice() {
+                [only] => not_anew(sample, only, reference.name),
+                _ => one(&reference.value, reference.name),
+            },
             value => one(value, reference.name),
         })
     }
@@ -225,6 +232,18 @@ fn same_labels(one: &Sample, other: &Sample) -> bool {
     };
     let of_one: Vec<(String, String)> = labels(one);
     of_one == labels(other)
+}
+
+/// Refuses a counter that began anew since: that it is less than it was says nothing of how much was counted.
+fn not_anew(now: &Sample, then: &Sample, name: Against) -> Result<f64, String> {
+    let counter = now.labels.get("__name__").is_some_and(|metric| metric.ends_with("_total"));
+    match counter && name != Against::Baseline && now.value < then.value {
+        false => Ok(then.value),
+        true => {
+            let plain = crate::model::quantity::plain;
+            Err(format!("the counter began anew: {} after {}", plain(now.value), plain(then.value)))
+        }
+    }
 }
 
 /// Returns the one number that a value is.

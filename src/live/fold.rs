@@ -137,6 +137,7 @@ fn value(look: &Look) -> String {
         }
         (None, Found::NoAnswer { cause }) => format!("no answer: {cause}"),
         (None, Found::CouldNotLook { cause, .. }) => format!("could not look: {cause}"),
+        (None, Found::NotEnough { cause }) => format!("not enough to say: {cause}"),
         (None, Found::Measures(_) | Found::Waiting { .. }) => look.verdict.summary.clone(),
     }
 }

@@ -38,6 +38,12 @@ pub(super) fn line(kind: &EventKind, progress: &Progress, ink: Ink) -> Option<St
     Some(ink.paint(tone, &plain::line(&text)))
 }
 
+/// Says what a run that stays waits for.
+fn waiting(why: &str, until: Option<DateTime<Utc>>) -> String {
+    let until = until.map(|at| format!(", until {}", at.format("%Y-%m-%d %H:%M:%S UTC"))).unwrap_or_default();
+    format!("waiting: {why}{until}")
+}
+
 /// Says when there is something to do again.
 pub(super) fn next_due(progress: &Progress, now: DateTime<Utc>) -> Option<String> {
     let (soak, started) = (progress.soak?, progress.started?);
@@ -103,13 +109,6 @@ fn paused(why: &str, until: Option<DateTime<Utc>>, run: &str) -> String {
             format!("paused: {why}; go on from {until} with `holdpoint tick {run}` or `holdpoint resume {run}`")
         }
         None => format!("paused: {why}; then go on with `holdpoint resume {run}`"),
-    }
-}
-
-fn waiting(why: &str, until: Option<DateTime<Utc>>) -> String {
-    match until {
-        Some(until) => format!("waits: {why}, until {}", until.format("%Y-%m-%d %H:%M:%S UTC")),
-        None => format!("waits: {why}"),
     }
 }
 

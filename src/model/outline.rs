@@ -137,9 +137,10 @@ pub struct Soak {
 }
 
 impl Soak {
-    /// Counts the checkpoints, start and end not among them.
+    /// Counts the checkpoints, start and end not among them; none when nothing says how often.
     pub fn checkpoints(&self) -> u32 {
-        u32::try_from(self.for_ms / self.every_ms.max(1)).unwrap_or(u32::MAX - 1)
+        let count = self.for_ms.checked_div(self.every_ms).unwrap_or_default();
+        u32::try_from(count).unwrap_or(u32::MAX - 1)
     }
 
     /// Returns how long after the start an occasion is due: 0 is the start, then the checkpoints, then the end. Nothing

@@ -129,7 +129,8 @@ impl Builder<'_, '_, '_> {
         }
         let selected = section.part != Part::Section || selection.takes(&outline, section);
         let skipped = selection.skips(&outline, section);
-        let timeout = probe.needs().map_or(timeout, |least| timeout.max(least + Duration::from_secs(1)));
+        let needs_time = probe.needs().filter(|least| !least.is_zero());
+        let timeout = needs_time.map_or(timeout, |least| timeout.max(least + Duration::from_secs(1)));
         self.places.push(Places { name: place, needs: needs.clone(), captures: capture_places(node), captured });
         self.steps.push(PlanStep {
             outline,

@@ -251,6 +251,11 @@ pub trait Probe: Send + Sync {
         None
     }
 
+    /// Names the source that it asks, so that one that collects while the run goes on can begin with the run.
+    fn source(&self) -> Option<&str> {
+        None
+    }
+
     /// Returns what the probe itself asserts: a comparison taken out of a PromQL query.
     fn implied(&self) -> Option<Expectation> {
         None
@@ -267,7 +272,8 @@ pub trait Probe: Send + Sync {
         false
     }
 
-    /// Returns the least time that a look takes by design: a timeout must not cut it short. Nothing for most probes.
+    /// Returns the least time that a look takes by design: a timeout must not cut it short. Nothing for most probes;
+    /// zero for one that may wait by the clock, within its timeout.
     fn needs(&self) -> Option<Duration> {
         None
     }

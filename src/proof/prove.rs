@@ -141,7 +141,7 @@ fn look_of<'a>(step: &'a StepRecord, outline: &StepOutline) -> Result<(&'a Look,
     };
     match &look.observation.found {
         Found::Measures(measures) => Ok((look, measures)),
-        Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::Waiting { .. } => {
+        Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::NotEnough { .. } | Found::Waiting { .. } => {
             Err("its last look measured nothing".to_owned())
         }
     }

@@ -96,7 +96,9 @@ impl Folding {
             EventKind::Looked { step, look } => self.looked(&step, *look),
             EventKind::StepFinished { step, result } => self.finish(&step, *result),
             EventKind::Answered { step, answer } => self.answer(&step, answer),
-            EventKind::CheckpointStarted { checkpoint } => self.change(|record| record.checkpoints.push(checkpoint)),
+            EventKind::CheckpointStarted { checkpoint } => {
+                self.change(|record| record.checkpoints.push((at, checkpoint)))
+            }
             EventKind::Checked { step, n, result } => self.check(&step, n, *result),
             EventKind::Held { section } => self.section(&section).map(|section| section.held = Some(at)),
             EventKind::Released { section, release } => {
@@ -143,6 +145,7 @@ impl Folding {
             | EventKind::Held { .. }
             | EventKind::Released { .. }
             | EventKind::Paused { .. }
+            | EventKind::Waiting { .. }
             | EventKind::ClockMoved { .. }
             | EventKind::Signed { .. }
             | EventKind::Decided { .. } => return,

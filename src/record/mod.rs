@@ -7,12 +7,14 @@ pub mod format;
 pub mod load;
 pub mod recorder;
 pub mod store;
+pub mod track;
 
 pub use answer::append_answer;
 pub use fold::{FoldError, fold};
 pub use load::{LoadError, load, load_with};
 pub use recorder::{Handle, Recorder};
-pub use store::{RunStore, RunSummary, StoreError};
+pub use store::{Owner, RunStore, RunSummary, StoreError};
+pub use track::{Point, Track};
 
 use chrono::{DateTime, Utc};
 
@@ -39,8 +41,8 @@ pub struct RunRecord {
     pub paused: Option<Paused>,
     /// How it was taken up again.
     pub resumptions: Vec<(DateTime<Utc>, Resumption)>,
-    /// The checkpoints of a soak that were begun.
-    pub checkpoints: Vec<Checkpoint>,
+    /// The checkpoints of a soak that were begun, each with when.
+    pub checkpoints: Vec<(DateTime<Utc>, Checkpoint)>,
     /// What was noticed of clocks.
     pub clock: Vec<(DateTime<Utc>, String)>,
     /// The waivers in effect.
@@ -109,9 +111,9 @@ pub struct StepRecord {
     /// How it came out; nothing when it never ended.
     pub result: Option<StepResult>,
     /// Its looks, for a step that looks more than once. The last one also stands in `result`.
-    pub looks: Vec<Look>,
+    pub looks: Track<Look>,
     /// How it came out at each checkpoint of a soak.
-    pub checks: Vec<Check>,
+    pub checks: Track<Check>,
     /// What a person answered, latest last.
     pub answers: Vec<Answer>,
     /// What it counts as while it has no result: not enough to say, or waiting when the whole run waits.
@@ -152,7 +154,7 @@ impl SectionRecord {
 impl StepRecord {
     /// Makes the record of a step that has not begun.
     pub fn new(outline: StepOutline) -> Self {
-        let (looks, checks, answers) = (Vec::new(), Vec::new(), Vec::new());
+        let (looks, checks, answers) = (Track::default(), Track::default(), Vec::new());
         Self { outline, result: None, looks, checks, answers, open: Outcome::Inconclusive }
     }
 

@@ -193,8 +193,7 @@ impl Serialize for Sample<'_> {
         let sample = &self.0;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("n", &sample.n)?;
-        map.serialize_entry("at", &machine_moment(sample.looked))?;
-        map.serialize_entry("as_of", &sample.as_of.map(machine_moment))?;
+        map.serialize_entry("at", &machine_moment(sample.at))?;
         map.serialize_entry("outcome", sample.outcome.word())?;
         map.serialize_entry("value", &sample.value.map(Number))?;
         map.serialize_entry("limit", &sample.limit.map(Number))?;
@@ -267,7 +266,7 @@ impl Serialize for StepDocument<'_> {
 fn measures<'a>(step: &Step<'a>) -> Option<&'a Measures> {
     match &step.observation()?.found {
         Found::Measures(measures) => Some(measures),
-        Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::Waiting { .. } => None,
+        Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::NotEnough { .. } | Found::Waiting { .. } => None,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::event::Skip;
-use crate::model::{Decision, Outcome};
 use crate::model::outline::Part;
+use crate::model::{Decision, Outcome};
 use crate::plan::{CellPlan, Flow};
 
 use super::dispatcher::{Dispatcher, State};

@@ -100,6 +100,15 @@ pub async fn run(errand: Errand) -> Ended {
     dispatcher.run().await
 }
 
+/// Ends what sources collect when the run ends.
+struct Collecting<'p>(&'p Plan);
+
+impl Drop for Collecting<'_> {
+    fn drop(&mut self) {
+        self.0.sources.end();
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum State {
     Idle,
@@ -168,6 +177,8 @@ impl Dispatcher {
 
     async fn run(&mut self) -> Ended {
         let begin = self.shop.world.clock.elapsed();
+        let plan = Arc::clone(&self.plan);
+        let _collecting = self.collect(&plan);
         self.begin_guards();
         self.lanes.push(Lane::of_run(&self.plan));
         if self.carry().await == Way::Left {
@@ -186,6 +197,16 @@ impl Dispatcher {
         self.settle_record().await;
         let (decision, reasons) = if self.interrupted().is_some() { self.decide() } else { (decision, reasons) };
         Ended { decision, reasons, interrupted: self.interrupted(), waits: None }
+    }
+
+    /// Lets the sources begin that collect while the run goes on, of those that a chosen step asks.
+    fn collect<'p>(&self, plan: &'p Plan) -> Collecting<'p> {
+        for step in plan.steps.iter().filter(|step| step.selected && !step.skipped) {
+            if let Some(name) = step.probe.source() {
+                plan.sources.begin(name, &self.shop.world, &self.scope);
+            }
+        }
+        Collecting(plan)
     }
 
     /// Waits until everything so far is on disk. A store that fails has not kept what the decision stands on.

@@ -76,12 +76,22 @@ impl Dispatcher {
         if self.acting {
             return;
         }
-        let lanes: Vec<(usize, usize)> = self.lanes.iter().enumerate().filter_map(|(n, lane)| {
-            match &lane.doing {
-                Doing::Section(section, _) | Doing::Held(section) if self.is_of_checklist(*section) => Some((n, *section)),
-                Doing::Section(..) | Doing::Held(_) | Doing::Next | Doing::Until(..) | Doing::Children(_) | Doing::Over => None,
-            }
-        }).collect();
+        let lanes: Vec<(usize, usize)> = self
+            .lanes
+            .iter()
+            .enumerate()
+            .filter_map(|(n, lane)| match &lane.doing {
+                Doing::Section(section, _) | Doing::Held(section) if self.is_of_checklist(*section) => {
+                    Some((n, *section))
+                }
+                Doing::Section(..)
+                | Doing::Held(_)
+                | Doing::Next
+                | Doing::Until(..)
+                | Doing::Children(_)
+                | Doing::Over => None,
+            })
+            .collect();
         let stops = |duty: Duty| match duty {
             Duty::Lane(lane) => lanes.iter().any(|(n, _)| *n == lane),
             Duty::Guard => guards,

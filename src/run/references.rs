@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 
 use crate::event::{Look, StepResult};
-use crate::model::{Against, Expectation, Found, Matcher, MeasureName, Measures, Reference, Value, Verdict};
+use crate::judge;
+use crate::model::{Against, Expectation, Found, MeasureName, Measures, Reference};
 use crate::plan::{BaselinePlan, Plan, PlanStep};
 
 use super::dispatcher::Dispatcher;
@@ -46,66 +47,16 @@ impl Memory {
         {
             if let Some(earlier) = earlier {
                 let origin = format!("{look}, {}", stamp(earlier.at));
-                all.extend(references(name, wanted, &earlier.measures, &origin));
+                all.extend(judge::references(name, wanted, &earlier.measures, &origin));
             }
         }
         all
     }
 }
 
-/// Takes from earlier measures what is wanted under one name.
-pub(crate) fn references(
-    name: Against,
-    wanted: &[(Against, MeasureName)],
-    earlier: &Measures,
-    origin: &str,
-) -> Vec<Reference> {
-    let of = |measure: &MeasureName| Reference {
-        name,
-        measure: measure.clone(),
-        value: earlier.get(measure).cloned().unwrap_or_else(|| Value::NoData(format!("{measure} was not measured"))),
-        origin: origin.to_owned(),
-    };
-    wanted.iter().filter(|(against, _)| *against == name).map(|(_, measure)| of(measure)).collect()
-}
-
 /// Lists what expectations are relative to, with the measures of which values are needed.
 pub(crate) fn wanted(expectations: &[Option<&Expectation>]) -> Vec<(Against, MeasureName)> {
-    let mut found = Vec::new();
-    expectations.iter().flatten().for_each(|e| collect(e, &mut found));
-    found
-}
-
-fn collect(expectation: &Expectation, found: &mut Vec<(Against, MeasureName)>) {
-    match expectation {
-        Expectation::Measure { name, matcher, .. } => {
-            for against in used(matcher) {
-                if !found.iter().any(|(a, n)| *a == against && n == name) {
-                    found.push((against, name.clone()));
-                }
-            }
-        }
-        Expectation::That { .. } => {}
-        Expectation::All(of) | Expectation::Any(of) => of.iter().for_each(|part| collect(part, found)),
-        Expectation::Not(inner) => collect(inner, found),
-    }
-}
-
-fn used(matcher: &Matcher) -> Vec<Against> {
-    if let Matcher::Relative(_, against) = matcher {
-        return vec![*against];
-    }
-    if let Matcher::Not(inner) | Matcher::Length(inner) = matcher {
-        return used(inner);
-    }
-    if let Matcher::All(of) | Matcher::OneOf(of) = matcher {
-        return of.iter().flat_map(used).collect();
-    }
-    Vec::new()
-}
-
-pub(crate) fn is_first(_verdict: &Verdict) -> bool {
-    false
+    expectations.iter().flatten().flat_map(|expectation| judge::relatives(expectation)).collect()
 }
 
 impl Dispatcher {
@@ -154,7 +105,7 @@ pub(super) fn measured_by(step: &PlanStep, result: &StepResult) -> Baseline {
             let at = look.as_of.unwrap_or(look.at);
             Baseline::Measured(measures.clone(), format!("step {id}, {}", stamp(at)))
         }
-        Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::Waiting { .. } => {
+        Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::NotEnough { .. } | Found::Waiting { .. } => {
             Baseline::Missing(format!("step {id} measured nothing"))
         }
     }

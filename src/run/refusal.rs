@@ -189,10 +189,7 @@ impl Dispatcher {
                     | State::Done(_, Some(Skip::Blocked | Skip::Waiting | Skip::Refused))
             );
             let beside = |(a, b): (&crate::model::outline::Cell, &crate::model::outline::Cell)| a.id != b.id;
-            required
-                && failed
-                && !self.is_waived(above)
-                && !cells(above).iter().zip(cells(step)).any(beside)
+            required && failed && !self.is_waived(above) && !cells(above).iter().zip(cells(step)).any(beside)
         });
         bad.map(|above| self.plan.steps[above].outline.id.to_string())
     }

@@ -7,47 +7,41 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::event::{Checkpoint, EventKind, Look, Observed, Skip, StepResult};
 use crate::judge::window::{Counts, Occasions};
+use crate::judge;
 use crate::model::outline::{Missed, Slot, Soak};
 use crate::model::{Outcome, quantity};
 use crate::plan::{Plan, SoakPlan};
 
 use super::dispatcher::{Dispatcher, State};
 use super::lanes::{Doing, Task, sections_of};
-use super::references;
 
 /// What is due when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timetable {
     times: Soak,
     started: DateTime<Utc>,
-    /// How many checkpoints there are.
-    pub checkpoints: u32,
 }
 
 impl Timetable {
     /// Makes the timetable of a soak that began at `started`.
-    pub fn new(times: Soak, started: DateTime<Utc>, has_checkpoints: bool) -> Self {
-        let count = times.for_ms.checked_div(times.every_ms).filter(|_| has_checkpoints).unwrap_or_default();
-        Self { times, started, checkpoints: u32::try_from(count).unwrap_or(u32::MAX - 1) }
+    pub fn new(times: Soak, started: DateTime<Utc>) -> Self {
+        Self { times, started }
     }
 
-    /// Returns when a checkpoint is due; 0 is the start, the number after the last checkpoint is the end.
+    /// Counts the checkpoints; the end has the number after the last.
+    pub fn checkpoints(&self) -> u32 {
+        self.times.checkpoints()
+    }
+
+    /// Returns when a checkpoint is due; 0 is the start.
     pub fn due(&self, n: u32) -> DateTime<Utc> {
-        let ms = match self.slot(n) {
-            Slot::Start => 0,
-            Slot::Checkpoint => self.times.every_ms.saturating_mul(u64::from(n)),
-            Slot::End => self.times.for_ms,
-        };
-        self.started + TimeDelta::milliseconds(i64::try_from(ms).unwrap_or(i64::MAX / 2))
+        let after = self.times.after(n).unwrap_or_default();
+        self.started.checked_add_signed(after).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
     /// Tells what a number stands for.
     pub fn slot(&self, n: u32) -> Slot {
-        match n {
-            0 => Slot::Start,
-            n if n <= self.checkpoints => Slot::Checkpoint,
-            _ => Slot::End,
-        }
+        self.times.slot(n)
     }
 
     /// Names a checkpoint by its time: `+8h`.
@@ -98,7 +92,7 @@ struct Sum {
 
 impl Soaking {
     pub(super) fn new(plan: &SoakPlan, started: DateTime<Utc>) -> Self {
-        let table = Timetable::new(plan.times, started, !plan.checkpoint.is_empty());
+        let table = Timetable::new(plan.times, started);
         Self { table, steps: HashSet::new(), now: None, begun: None, sums: HashMap::new(), ended: HashSet::new(), summed: false }
     }
 
@@ -121,7 +115,7 @@ impl Soaking {
 
     /// Takes how a step came out at a checkpoint.
     pub(super) fn take(&mut self, step: usize, n: u32, result: &StepResult) {
-        let first = result.look.as_ref().is_some_and(|look| references::is_first(&look.verdict));
+        let first = result.look.as_ref().is_some_and(|look| judge::is_first(&look.verdict));
         let counts = match (result.skip, result.outcome) {
             (Some(Skip::Condition | Skip::NotSelected), _) => Counts::LeftOut,
             (_, Outcome::Inconclusive) if first => Counts::First,
@@ -155,15 +149,15 @@ impl Dispatcher {
         }
         let ends = self.halt.is_some() || (slot == Slot::Checkpoint && self.is_fenced(lane));
         let due = table.due(n);
-        if ends && slot == Slot::Checkpoint {
+        if slot == Slot::Checkpoint && (ends || soak.checkpoint.is_empty()) {
             // What is left of the soak cannot be had any more: its end says so.
-            self.lanes[lane].tasks.push_front(Task::Occasion(table.checkpoints + 1));
+            self.lanes[lane].tasks.push_front(Task::Occasion(table.checkpoints() + 1));
             return;
         }
         if !ends && slot != Slot::Start && self.options.past.is_none() && !self.timepiece.until(due).is_zero() {
             let why = match slot {
                 Slot::Start | Slot::Checkpoint => {
-                    format!("checkpoint {n} of {} ({}), due {}", table.checkpoints, table.label(n), stamp(due))
+                    format!("checkpoint {n} of {} ({}), due {}", table.checkpoints(), table.label(n), stamp(due))
                 }
                 Slot::End => format!("the end of the soak ({}), due {}", table.label(n), stamp(due)),
             };
@@ -228,7 +222,7 @@ impl Dispatcher {
         if std::mem::replace(&mut soaking.summed, true) {
             return;
         }
-        let planned = soaking.table.checkpoints;
+        let planned = soaking.table.checkpoints();
         let mut steps: Vec<usize> = soaking.steps.difference(&soaking.ended).copied().collect();
         steps.sort_unstable();
         for step in steps {

@@ -60,10 +60,7 @@ impl Watching {
         self.begun.get_or_insert(look.at);
         self.last = Some(look.at);
         self.looks = self.looks.max(look.n);
-        // A first value has nothing to be held against yet: it is neither good nor a gap.
-        let first = super::references::is_first(&look.verdict);
         let next = match &mut self.machine {
-            _ if first => Next::Continue,
             Machine::Eventually(window) => window.look(elapsed, &look.verdict),
             Machine::Consistently(window) | Machine::Guard(window) => window.look(elapsed, &look.verdict),
         };

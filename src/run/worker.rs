@@ -100,7 +100,7 @@ impl Baseline {
         match self {
             Baseline::None => Vec::new(),
             Baseline::Measured(measures, origin) => {
-                references::references(Against::Baseline, wanted, measures, origin)
+                judge::references(Against::Baseline, wanted, measures, origin)
             }
             Baseline::Written(quantity) => each(crate::model::Value::Number(quantity.value), "written down"),
             Baseline::Missing(why) => each(crate::model::Value::NoData(why.clone()), why),
@@ -412,7 +412,7 @@ impl Worker<'_> {
             observation = self.observe(as_of).await;
         }
         self.looks += 1;
-        let against = self.references();
+        let against = self.references(as_of).await;
         let outline = &self.step.outline;
         let terms = Terms {
             expect,
@@ -420,7 +420,7 @@ impl Worker<'_> {
             on_no_data: outline.on_no_data,
             series_any: outline.series_any,
             speaks: outline.speaks_for_itself,
-            against: &[],
+            against: &against,
         };
         let mut verdict = judge::look(&observation, &terms);
         if attempts > 1 && !matches!(observation.found, Found::CouldNotLook { .. }) {
@@ -440,13 +440,41 @@ impl Worker<'_> {
     }
 
     /// Gathers what the next look is held against.
-    fn references(&self) -> Vec<Reference> {
-        if self.wanted.is_empty() {
-            return Vec::new();
+    async fn references(&self, as_of: Option<DateTime<Utc>>) -> Vec<Reference> {
+        let mut all = Vec::new();
+        if !self.wanted.is_empty() {
+            all.extend(self.memory.references(&self.wanted));
+            all.extend(self.baseline.references(&self.wanted));
         }
-        let mut all = self.memory.references(&self.wanted);
-        all.extend(self.baseline.references(&self.wanted));
+        if self.step.probe.takes_along() {
+            let look = self.probe_look(as_of);
+            let along = self.step.probe.along(&look);
+            let needed = |reference: &Reference| {
+                self.wanted.iter().any(|(against, name)| *against == reference.name && *name == reference.measure)
+            };
+            match self.shop.world.clock.timeout(self.step.timeout, along).await {
+                Some(found) => all.extend(found.into_iter().filter(needed)),
+                None => all.extend(Baseline::Missing("no answer in time".to_owned()).references(&self.wanted)),
+            }
+        }
+        for reference in &mut all {
+            self.shop.redactor.value(&mut reference.value);
+            reference.origin = self.shop.redactor.text(&reference.origin).into_owned();
+        }
         all
+    }
+
+    fn probe_look(&self, as_of: Option<DateTime<Utc>>) -> probe::Look<'_> {
+        probe::Look {
+            world: &self.shop.world,
+            scope: self.scope,
+            sources: &self.shop.plan.sources,
+            timeout: self.step.timeout,
+            run_started: self.shop.started,
+            as_of,
+            soak: self.soak,
+            archive: self.shop.archive.as_ref(),
+        }
     }
 
     async fn observe(&self, as_of: Option<DateTime<Utc>>) -> Observation {
@@ -454,16 +482,7 @@ impl Worker<'_> {
         let _leave = shop.limits.enter(step.probe.host(self.scope)).await;
         // A probe that waits by design waits by the clock; every other is busy in the real world.
         let _busy = step.probe.needs().is_none().then(|| shop.world.clock.busy());
-        let look = probe::Look {
-            world: &shop.world,
-            scope: self.scope,
-            sources: &shop.plan.sources,
-            timeout: step.timeout,
-            run_started: shop.started,
-            as_of,
-            soak: self.soak,
-            archive: shop.archive.as_ref(),
-        };
+        let look = self.probe_look(as_of);
         match shop.world.clock.timeout(step.timeout + step.probe.grace() + GRACE, step.probe.observe(&look)).await {
             Some(observation) => observation,
             None => {

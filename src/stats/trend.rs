@@ -4,7 +4,7 @@
 use super::quantile::median;
 
 /// The most slopes of pairs that are taken: all pairs of 1000 points.
-const MOST_PAIRS: usize = 500_000;
+pub const MOST_PAIRS: usize = 500_000;
 
 /// The share of a standard normal distribution within ±`Z` is 95 %.
 const Z: f64 = 1.959_963_984_540_054;
@@ -37,11 +37,16 @@ pub struct Trend {
 ///
 /// Nothing comes of fewer than two points, or when a number among them is not finite.
 pub fn trend(points: &[(f64, f64)]) -> Option<Trend> {
+    fit(points, MOST_PAIRS)
+}
+
+/// Fits a line as [`trend`] does, from at most so many pairs: for many series at once.
+pub fn fit(points: &[(f64, f64)], most_pairs: usize) -> Option<Trend> {
     let (at, _) = *points.last()?;
     if points.iter().any(|(t, v)| !t.is_finite() || !v.is_finite()) {
         return None;
     }
-    let mut slopes = slopes(points);
+    let mut slopes = slopes(points, most_pairs.max(1));
     let slope = median(&mut slopes)?;
     // Times are taken from the last one, so that seconds since 1970 leave room for the digits of the values.
     let mut levels: Vec<f64> = points.iter().map(|(t, v)| v - slope * (t - at)).collect();
@@ -51,9 +56,9 @@ pub fn trend(points: &[(f64, f64)]) -> Option<Trend> {
 }
 
 /// Takes the slopes of pairs, all of them or evenly picked ones.
-fn slopes(points: &[(f64, f64)]) -> Vec<f64> {
+fn slopes(points: &[(f64, f64)], most: usize) -> Vec<f64> {
     let pairs = points.len() * (points.len() - 1) / 2;
-    let every = pairs.div_ceil(MOST_PAIRS).max(1);
+    let every = pairs.div_ceil(most).max(1);
     let mut slopes = Vec::with_capacity(pairs / every);
     // Pairs are numbered by their distance, and within it by their first point.
     let (mut distance, mut before) = (1, 0);
@@ -208,7 +213,7 @@ mod tests {
         for period in [2, 97, 120, 121, 122, 242] {
             let values: Vec<f64> = (0..11_000).map(|n| f64::from(n) * 0.01 + f64::from(n % period)).collect();
             let points = even(&values, 30.0);
-            assert!(slopes(&points).len() <= MOST_PAIRS);
+            assert!(slopes(&points, MOST_PAIRS).len() <= MOST_PAIRS);
             let got = trend(&points).expect("a line");
             assert!((got.slope * 30.0 - 0.01).abs() < 3e-4, "{period}: {got:?}");
             assert_eq!(trend(&points), Some(got));

@@ -37,7 +37,7 @@ fn what_is_not_as_expected_fails() {
         "eval instant at 2m x[2m]\n  expect range vector from 1m to 2m step 1m\n  x{a=\"b\"} 2 3",
         "eval instant at 1m sum(\n  expect fail",
         "eval instant at 1m topk(NaN, x)\n  expect fail msg: Parameter value is NaN",
-        "eval instant at 1m rate(x[5m])\n  expect info\n  {a=\"b\"} 0.006666666666666667",
+        "eval instant at 1m rate(x[5m])\n  expect info\n  {a=\"b\"} 0.005",
         "eval_ordered instant at 0 sort_desc(x + 1 or y)\n  {a=\"b\"} 2\n  y 1",
     ] {
         assert_eq!(failures(right), 0, "{right}");
@@ -56,8 +56,8 @@ fn what_is_not_as_expected_fails() {
         "eval instant at 1m x\n  expect fail",
         "eval instant at 1m topk(NaN, x)\n  expect fail msg: another",
         "eval instant at 1m sum(",
-        "eval instant at 1m rate(x[5m])\n  expect no_info\n  {a=\"b\"} 0.006666666666666667",
-        "eval instant at 1m rate(x[5m])\n  expect info msg: another\n  {a=\"b\"} 0.006666666666666667",
+        "eval instant at 1m rate(x[5m])\n  expect no_info\n  {a=\"b\"} 0.005",
+        "eval instant at 1m rate(x[5m])\n  expect info msg: another\n  {a=\"b\"} 0.005",
         "eval instant at 1m x\n  expect warn\n  x{a=\"b\"} 2",
         "eval_ordered instant at 0 sort_desc(x + 1 or y)\n  y 1\n  {a=\"b\"} 2",
         "eval instant at 1m x ]\n  x{a=\"b\"} 2",

@@ -131,16 +131,16 @@ const SECTION_KEYS: &[Field] = &[
     field("needs", IDS, "Steps or sections that must have passed; otherwise the section is skipped."),
     field("sequential", Shape::Bool, "Whether the steps run one after another."),
     field("stop_on_failure", Shape::Bool, "Whether what follows is skipped when the section does not pass."),
-    field("at", Shape::Word(time::SLOTS), "When it is looked at in a soak: at the start (the default), a checkpoint, the end."),
+    field(
+        "at",
+        Shape::Word(time::SLOTS),
+        "When it is looked at in a soak: at the start (the default), a checkpoint, the end.",
+    ),
     field("hold", time::HOLD, "Nothing of the section runs before people release it."),
     field("matrix", time::MATRIX, "Runs the section once for each cell."),
     field("priority", Shape::Word(RISKS), "How much it matters; shown where a step failed."),
     field("tags", TEXTS, "Words to select by."),
-    required(
-        "steps",
-        Shape::Filled(&step::ONE),
-        "What is checked; side by side unless something orders them.",
-    ),
+    required("steps", Shape::Filled(&step::ONE), "What is checked; side by side unless something orders them."),
 ];
 
 /// Parts of the language that this version refuses rather than ignores: where they stand, and the key.

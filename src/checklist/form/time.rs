@@ -29,7 +29,11 @@ pub const SOAK: Object = Object {
 /// The keys of a matrix that are not axes.
 pub const MATRIX_KEYS: &[Field] = &[
     field("rows", Shape::List(&Shape::Map(&Shape::Any)), "The cells, each with its values by name."),
-    field("order", Shape::Word(&["sequential", "parallel"]), "Whether the cells run one after another (the default) or side by side."),
+    field(
+        "order",
+        Shape::Word(&["sequential", "parallel"]),
+        "Whether the cells run one after another (the default) or side by side.",
+    ),
     field(
         "on_failure",
         Shape::Word(&["stop", "continue"]),

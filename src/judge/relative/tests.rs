@@ -191,3 +191,17 @@ fn what_an_expectation_is_relative_to_is_listed_once() {
     let nothing = references(Against::Start, &wanted, &Measures::new(), "the first look");
     assert_eq!(nothing[0].value, Value::NoData("value was not measured".into()));
 }
+
+#[test]
+fn a_counter_that_began_anew_is_not_one_that_did_not_grow() {
+    let errors = |value: f64| {
+        let labels = [("__name__".to_owned(), "errors_total".to_owned()), ("pod".to_owned(), "a".to_owned())];
+        Value::Series(vec![Sample { labels: labels.into(), value }])
+    };
+    let expect = of(Kind::Quantity, times(Op::AtMost, 1.0, Against::Previous));
+    for (now, outcome) in [(50.0, Outcome::Pass), (51.0, Outcome::Fail), (3.0, Outcome::Inconclusive)] {
+        let got = judged(&expect, errors(now), &[reference(Against::Previous, errors(50.0))]);
+        assert_eq!(got.outcome, outcome, "{now}");
+        assert_eq!(got.summary.contains("the counter began anew: 3 after 50"), now < 50.0, "{}", got.summary);
+    }
+}

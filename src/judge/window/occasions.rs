@@ -102,7 +102,8 @@ impl Occasions {
         let how = match worst.outcome {
             Outcome::Pass | Outcome::NotApplicable => {
                 let held = worst.count + self.firsts;
-                let words = if held == of { format!("{of} checkpoints") } else { format!("{held} of {of} checkpoints") };
+                let words =
+                    if held == of { format!("{of} checkpoints") } else { format!("{held} of {of} checkpoints") };
                 return (worst.outcome, format!("held at {words}"));
             }
             Outcome::Warn => "warned",
@@ -147,7 +148,10 @@ mod tests {
     fn the_worst_checkpoint_wins_and_the_first_of_the_worst_is_named() {
         use Outcome::{Error, Fail, Inconclusive, Pass, Warn};
         let failed = sum(&[Pass, Fail, Error, Fail, Pass, Pass], 6);
-        assert_eq!((failed.outcome, failed.summary.as_str()), (Fail, "2 of 6 checkpoints failed, first at +8h: because"));
+        assert_eq!(
+            (failed.outcome, failed.summary.as_str()),
+            (Fail, "2 of 6 checkpoints failed, first at +8h: because")
+        );
         assert_eq!(sum(&[Pass, Inconclusive, Warn], 3).outcome, Inconclusive);
         assert_eq!(sum(&[Pass, Error, Inconclusive], 3).outcome, Error);
         assert_eq!(sum(&[Pass, Warn], 2).outcome, Warn);

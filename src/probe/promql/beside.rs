@@ -12,8 +12,8 @@ use super::{empty, look};
 use crate::model::{Against, Found, Measures, Reference, Value, Worse, quantity};
 use crate::probe::{Along, Look};
 use crate::promql;
-use crate::source::Failure;
-use crate::source::prometheus::{Data, Endpoint, Row, When};
+use crate::source::prometheus::{Data, Row, When};
+use crate::source::{Asked, Failure};
 use crate::template::{Scope, Template};
 
 /// The most samples that are compared, both sides together: all of them are kept in the record.
@@ -34,7 +34,7 @@ impl Compare {
     /// Asks for both vectors and keeps every sample of them: they are judged from what is kept, now and later.
     pub(super) async fn ask(
         &self,
-        endpoint: &Endpoint<'_>,
+        endpoint: &Asked<'_>,
         query: &str,
         scope: &Scope,
         now: DateTime<Utc>,
@@ -69,7 +69,7 @@ impl Compare {
     }
 }
 
-async fn rows(endpoint: &Endpoint<'_>, query: &str, window: Window) -> Result<Vec<Row>, Failure> {
+async fn rows(endpoint: &Asked<'_>, query: &str, window: Window) -> Result<Vec<Row>, Failure> {
     let (query, when) = window.question(query);
     let answer = endpoint.query(&query, when).await?;
     look::complete(&answer)?;
@@ -126,7 +126,8 @@ impl Promql {
     }
 
     async fn asked_along(&self, along: &Along, look: &Look<'_>) -> Result<(Measures, String), Failure> {
-        let now = self.moment(look)?;
+        let endpoint = self.endpoint(look).await?;
+        let now = self.moment(&endpoint, look)?;
         let (query, at, origin) = match along {
             Along::Offset(by) => {
                 let at = before(now, *by);
@@ -137,7 +138,6 @@ impl Promql {
                 (query.clone(), now, one_line(&query))
             }
         };
-        let endpoint = self.endpoint(look)?;
         let mut notes = Vec::new();
         let measures = self.measures(&endpoint, &query, Some(at), look, &mut notes).await?;
         Ok((measures, format!("{origin}, {}", look::time_words(at))))
@@ -166,6 +166,7 @@ fn words(length: Duration) -> String {
 pub(super) fn found(asked: Result<Measures, Failure>) -> Found {
     match asked {
         Ok(measures) => Found::Measures(measures),
-        Err(failure) => Found::CouldNotLook { cause: failure.cause, retry: failure.retry },
+        Err(Failure { cause, short: true, .. }) => Found::NotEnough { cause },
+        Err(Failure { cause, retry, short: false }) => Found::CouldNotLook { cause, retry },
     }
 }

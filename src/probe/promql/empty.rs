@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use chrono::DateTime;
 
 use crate::promql::{self, Selector};
-use crate::source::prometheus::{Data, Endpoint, Point, When};
+use crate::source::Asked;
+use crate::source::prometheus::{Data, Point, When};
 
 /// The most questions that one explanation may cost.
 const MOST_QUESTIONS: u32 = 5;
@@ -14,9 +15,17 @@ const MOST_QUESTIONS: u32 = 5;
 const MOST_VALUES: usize = 8;
 
 /// Says in one line why there is no number: no series at all, or, with `nan`, nothing but NaN.
-pub(super) async fn explain(endpoint: &Endpoint<'_>, query: &str, when: When, nan: bool) -> String {
+pub(super) async fn explain(source: &Asked<'_>, query: &str, when: When, nan: bool) -> String {
+    let why = explained(source, query, when, nan).await;
+    match source.trouble() {
+        Some(trouble) => format!("{why}; {trouble}"),
+        None => why,
+    }
+}
+
+async fn explained(source: &Asked<'_>, query: &str, when: When, nan: bool) -> String {
     let Ok(parsed) = promql::parse(query) else { return "the query found nothing".into() };
-    let asking = Asking { endpoint, when, left: AtomicU32::new(MOST_QUESTIONS) };
+    let asking = Asking { source, when, left: AtomicU32::new(MOST_QUESTIONS) };
     if nan {
         return asking.why_nan(&parsed).await;
     }
@@ -57,7 +66,7 @@ enum Seen {
 }
 
 struct Asking<'a> {
-    endpoint: &'a Endpoint<'a>,
+    source: &'a Asked<'a>,
     when: When,
     left: AtomicU32,
 }
@@ -67,7 +76,7 @@ impl Asking<'_> {
         if !self.spend() {
             return None;
         }
-        match self.endpoint.query(query, self.when).await.ok()?.data {
+        match self.source.glimpse(query, self.when).await.ok()?.data {
             Data::Vector(points) => Some(points),
             Data::Scalar(at, value) => Some(vec![Point { labels: BTreeMap::new(), at, value }]),
             Data::Matrix(_) | Data::Text(_) | Data::Histograms => None,
@@ -132,7 +141,7 @@ impl Asking<'_> {
             Seen::NotLately if !self.spend() => return format!("the metric {metric} has not existed in the last 24h"),
             Seen::NotLately => {}
         }
-        match self.endpoint.names_of(name).await {
+        match self.source.names_of(name).await {
             Ok(names) if names.is_empty() => format!("the metric {metric} has never existed here"),
             Ok(_) => format!("the metric {metric} existed, but not in the last 24h"),
             Err(_) => format!("the metric {metric} has not existed in the last 24h"),

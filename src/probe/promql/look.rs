@@ -1,18 +1,19 @@
 //! Asks, and turns the answer into measures.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::beside::{Compare, found, rendered};
-use super::span::{Span, Window};
+use super::span::{Reach, Span, Window};
 use super::{COMPARED, empty, range};
 use crate::model::{Expectation, Found, MeasureName, Measures, Note, Observation, Reference, Sample, Value, quantity};
 use crate::probe::{Along, Look, Probe, Wants};
 use crate::promql;
-use crate::source::Failure;
-use crate::source::prometheus::{self, Answer, Data, Endpoint, Point, Row, When};
+use crate::source::prometheus::{self, Answer, Data, Point, Row, When};
+use crate::source::{Asked, Failure};
 use crate::stats::counter;
 use crate::template::{Scope, Template};
 
@@ -33,8 +34,10 @@ pub(super) struct Promql {
     pub(super) along: Option<Along>,
     pub(super) at: Option<Template>,
     pub(super) source: String,
-    /// The URL of the source, for limits per host.
-    pub(super) url: Template,
+    /// The URL of the source, for limits per host; nothing when it is asked without the network.
+    pub(super) url: Option<Template>,
+    /// Whether a look may wait for samples, by the clock.
+    pub(super) waits: bool,
     pub(super) any: bool,
     pub(super) max_series: usize,
 }
@@ -63,11 +66,20 @@ impl Probe for Promql {
     }
 
     fn host(&self, scope: &Scope) -> Option<String> {
-        prometheus::host(&self.url, scope)
+        prometheus::host(self.url.as_ref()?, scope)
+    }
+
+    fn source(&self) -> Option<&str> {
+        Some(&self.source)
+    }
+
+    fn needs(&self) -> Option<Duration> {
+        self.waits.then_some(Duration::ZERO)
     }
 
     fn can_look_back(&self) -> bool {
-        true
+        // What holdpoint scrapes itself begins with the run.
+        !self.waits
     }
 
     fn takes_along(&self) -> bool {
@@ -91,13 +103,15 @@ impl Probe for Promql {
             }
         };
         observation.request = query.clone();
-        let asked = match self.endpoint(look) {
+        let asked = match self.endpoint(look).await {
             Ok(endpoint) => {
                 observation.through = Some(endpoint.shown());
+                endpoint.wait(&query, self.back()).await;
                 let asked = self.ask(&endpoint, &query, look, &mut observation.notes).await;
                 if !matches!(asked, Err(Failure { retry: true, .. })) {
                     observation.through = Some(endpoint.through().await);
                 }
+                observation.notes.extend(endpoint.notes().into_iter().map(|note| Note::warning(bounded(&note))));
                 asked
             }
             Err(failure) => Err(failure),
@@ -109,16 +123,25 @@ impl Probe for Promql {
 
 impl Promql {
     /// Returns the back end with its address filled in.
-    pub(super) fn endpoint<'l>(&self, look: &'l Look<'_>) -> Result<Endpoint<'l>, Failure> {
-        match look.sources.prometheus(Some(&self.source)) {
-            Some(source) => source.endpoint(look.world, look.scope, look.timeout),
+    pub(super) async fn endpoint<'l>(&self, look: &'l Look<'_>) -> Result<Asked<'l>, Failure> {
+        match look.sources.metrics(Some(&self.source)) {
+            Some(source) => source.open(look.world, look.scope, look.timeout).await,
             None => Err(Failure::lasting(format!("there is no source {:?}", self.source))),
         }
     }
 
     /// Returns the moment that is asked about, where the server's own now will not do.
-    pub(super) fn moment(&self, look: &Look<'_>) -> Result<DateTime<Utc>, Failure> {
-        Ok(self.fixed(look)?.unwrap_or_else(|| look.world.clock.now()))
+    pub(super) fn moment(&self, endpoint: &Asked<'_>, look: &Look<'_>) -> Result<DateTime<Utc>, Failure> {
+        Ok(self.fixed(look)?.unwrap_or_else(|| endpoint.now()))
+    }
+
+    /// Returns how far back is asked about, apart from how far back the query looks by itself.
+    pub(super) fn back(&self) -> Duration {
+        let span = match self.span.map(|span| span.reach) {
+            Some(Reach::Last(length)) => length,
+            Some(Reach::Soak) | None => Duration::ZERO,
+        };
+        span.max(self.compare.as_ref().map_or(Duration::ZERO, |compare| compare.over))
     }
 
     /// Returns the past moment that is asked about. One that is written down outweighs that of the look.
@@ -131,7 +154,7 @@ impl Promql {
 
     async fn ask(
         &self,
-        endpoint: &Endpoint<'_>,
+        endpoint: &Asked<'_>,
         query: &str,
         look: &Look<'_>,
         notes: &mut Vec<Note>,
@@ -143,7 +166,7 @@ impl Promql {
             false => self.measures(endpoint, query, self.fixed(look)?, look, notes).await?,
         };
         if let Some(compare) = &self.compare {
-            let vectors = compare.ask(endpoint, query, look.scope, self.moment(look)?).await?;
+            let vectors = compare.ask(endpoint, query, look.scope, self.moment(endpoint, look)?).await?;
             measures.plain(COMPARED, vectors);
         }
         Ok(measures)
@@ -152,13 +175,13 @@ impl Promql {
     /// Asks a query about a moment, or the range that ends then, and turns the answer into measures.
     pub(super) async fn measures(
         &self,
-        endpoint: &Endpoint<'_>,
+        endpoint: &Asked<'_>,
         query: &str,
         at: Option<DateTime<Utc>>,
         look: &Look<'_>,
         notes: &mut Vec<Note>,
     ) -> Result<Measures, Failure> {
-        let now = at.unwrap_or_else(|| look.world.clock.now());
+        let now = at.unwrap_or_else(|| endpoint.now());
         let window = self.span.map(|span| span.window(now, look.soak)).transpose()?;
         let (question, when) = match (window, at) {
             (None, None) => (query.to_owned(), When::Now),
@@ -209,14 +232,7 @@ impl Promql {
         }
     }
 
-    async fn vector(
-        &self,
-        endpoint: &Endpoint<'_>,
-        query: &str,
-        when: When,
-        points: Vec<Point>,
-        measures: &mut Measures,
-    ) {
+    async fn vector(&self, endpoint: &Asked<'_>, query: &str, when: When, points: Vec<Point>, measures: &mut Measures) {
         let count = points.len();
         let age = self.age(endpoint, query, when, &points).await;
         let samples: Vec<Sample> = points.into_iter().map(|p| Sample { labels: p.labels, value: p.value }).collect();
@@ -234,7 +250,7 @@ impl Promql {
 
     async fn matrix(
         &self,
-        endpoint: &Endpoint<'_>,
+        endpoint: &Asked<'_>,
         query: &str,
         window: Option<Window>,
         rows: Vec<Row>,
@@ -244,7 +260,7 @@ impl Promql {
         let Some(window) = window else {
             return Err(Failure::lasting("the query gives several samples a series, and no range is asked for"));
         };
-        let wanted = |name: &&str| self.wants.is_empty() || self.wants.any(name);
+        let wanted = |name: &&str| range::is_taken(name, &self.wants);
         let names: Vec<&'static str> = range::NAMES.iter().copied().filter(wanted).collect();
         let samples: Vec<Sample> = rows.iter().map(|r| Sample { labels: r.labels.clone(), value: 0.0 }).collect();
         let numbers = rows.iter().flat_map(|r| &r.samples).filter(|(_, v)| !v.is_nan()).count();
@@ -291,14 +307,14 @@ impl Promql {
     }
 
     /// Asks how old the samples are, if anybody wants to know.
-    async fn age(&self, endpoint: &Endpoint<'_>, query: &str, when: When, points: &[Point]) -> Option<Value> {
+    async fn age(&self, endpoint: &Asked<'_>, query: &str, when: When, points: &[Point]) -> Option<Value> {
         match self.wants.any("age") {
             true => Some(self.age_of(endpoint, query, when, points).await),
             false => None,
         }
     }
 
-    async fn age_of(&self, endpoint: &Endpoint<'_>, query: &str, when: When, points: &[Point]) -> Value {
+    async fn age_of(&self, endpoint: &Asked<'_>, query: &str, when: When, points: &[Point]) -> Value {
         let selector = promql::parse(query).is_ok_and(|q| q.is_selector());
         if !selector {
             return Value::NoData(
@@ -332,7 +348,7 @@ pub(super) fn complete(answer: &Answer) -> Result<(), Failure> {
     let cause = format!("the server says that the answer may be incomplete: {}{more}", bounded(first));
     // What the query itself brings about would only come again.
     let lasting = answer.warnings.iter().any(|warning| warning.starts_with("PromQL "));
-    Err(Failure { cause, retry: !lasting })
+    Err(if lasting { Failure::lasting(cause) } else { Failure::passing(cause) })
 }
 
 fn read_time(template: &Template, scope: &Scope) -> Result<DateTime<Utc>, Failure> {

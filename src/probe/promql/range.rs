@@ -6,8 +6,9 @@ use chrono::DateTime;
 
 use super::span::Window;
 use crate::model::{Sample, Value};
+use crate::probe::Wants;
 use crate::source::prometheus::Row;
-use crate::stats::{self, counter, gaps};
+use crate::stats::{self, counter, gaps, trend};
 
 /// The measures that only a range has.
 pub(super) const NAMES: &[&str] = &[
@@ -32,6 +33,16 @@ pub(super) const NAMES: &[&str] = &[
 
 /// The most different values of a series that `value` holds one by one.
 const MOST_VALUES: usize = 50;
+/// The most pairs of points from which the slopes of all series together are taken: about a second's work.
+const ALL_PAIRS: usize = 20_000_000;
+
+/// Tells whether a measure is taken: it is asked for, or the trend belongs to a level that is.
+pub(super) fn is_taken(name: &str, wants: &Wants) -> bool {
+    const LEVELS: &[&str] = &["min", "max", "avg", "p50", "p95", "p99", "first", "last"];
+    const TREND: &[&str] = &["last", "slope", "slope_low", "slope_high"];
+    let level = || LEVELS.iter().any(|level| wants.any(level));
+    wants.is_empty() || wants.any(name) || (TREND.contains(&name) && level())
+}
 
 /// Computes the measures `names` of a range.
 pub(super) fn measure(rows: &[Row], names: &[&'static str], window: Window) -> Vec<(&'static str, Value)> {
@@ -39,12 +50,13 @@ pub(super) fn measure(rows: &[Row], names: &[&'static str], window: Window) -> V
     let mut tables: Vec<Vec<Sample>> = names.iter().map(|_| Vec::new()).collect();
     let mut ages = Vec::new();
     let end = seconds(window.end);
+    let most_pairs = (ALL_PAIRS / rows.len().max(1)).min(trend::MOST_PAIRS);
     for row in rows {
         let numbers: Vec<(f64, f64)> = row.samples.iter().copied().filter(|(_, v)| !v.is_nan()).collect();
         values.extend(every_value(row, &numbers));
         let age = numbers.last().map_or(f64::NAN, |(at, _)| (end - at).max(0.0));
         ages.push(Sample { labels: row.labels.clone(), value: age });
-        let statistics = Statistics::new(&numbers, names, window);
+        let statistics = Statistics::new(&numbers, names, window, most_pairs);
         for (name, table) in names.iter().zip(&mut tables) {
             // A series of which nothing can be computed stays among them as NaN, so that it cannot pass unseen.
             let value = statistics.get(name).unwrap_or(f64::NAN);
@@ -73,14 +85,14 @@ struct Statistics<'a> {
 }
 
 impl<'a> Statistics<'a> {
-    fn new(numbers: &'a [(f64, f64)], names: &[&str], window: Window) -> Self {
+    fn new(numbers: &'a [(f64, f64)], names: &[&str], window: Window, most_pairs: usize) -> Self {
         let mut sorted = Vec::new();
         if names.iter().any(|name| name.starts_with('p') || *name == "min" || *name == "max") {
             sorted.extend(numbers.iter().map(|(_, v)| *v));
             sorted.sort_unstable_by(f64::total_cmp);
         }
         let fitted = names.iter().any(|name| name.starts_with("slope"));
-        let trend = if fitted { stats::trend(numbers) } else { None };
+        let trend = if fitted { trend::fit(numbers, most_pairs) } else { None };
         let times: Vec<f64> = numbers.iter().map(|(at, _)| *at).collect();
         let gaps = gaps::gaps(&times, seconds(window.start), seconds(window.end), window.step.as_secs_f64());
         Self { numbers, sorted, trend, gaps, window }

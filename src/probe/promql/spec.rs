@@ -8,10 +8,11 @@ use super::check::{Checked, check};
 use super::look::Promql;
 use super::span::{MOST_POINTS, Points, Reach, Span};
 use crate::diag::Diagnostic;
-use crate::model::{Expectation, Kind, Matcher, MeasureName, Op, Quantity, Worse};
+use crate::model::{Expectation, Kind, Matcher, MeasureName, Op, Quantity, Worse, quantity};
 use crate::probe::{Compiling, Probe};
 use crate::promql::{self, Answer, Query, SyntaxError};
 use crate::shape::{Object, Shape, field, required};
+use crate::source::Metrics;
 use crate::template::{Place, Template};
 use crate::yaml::Node;
 
@@ -75,7 +76,7 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
     let compared = map.and_then(|m| m.get("compare"));
     let compare = compared.map(|node| read_compare(compiling, node));
     measures_need_their_form(compiling, query_node, range.is_some(), compared.is_some());
-    let (template, (source, url)) = (template?, source?);
+    let (template, source) = (template?, source?);
     let (span, compare) = (read_or_none(span)?, read_or_none(compare)?);
     let not_worse = compare.as_ref().zip(compared).map(|(compare, node)| Expectation::Measure {
         name: MeasureName::plain(COMPARED),
@@ -93,8 +94,9 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
         not_worse,
         along: compiling.along.take(),
         at,
-        source,
-        url,
+        source: source.name().to_owned(),
+        url: source.url().cloned(),
+        waits: source.waits(),
         any: map.and_then(|m| m.get("series_policy")).and_then(Node::text) == Some("any"),
         max_series: map.and_then(|m| m.get("max_series")).and_then(Node::number).map_or(1000, |n| n as usize),
     };
@@ -109,6 +111,7 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
             gives_numbers(compiling, query_node, &query)?;
             scraped_is_a_selector(compiling, query_node, &query, &probe)?;
             odd(compiling, query_node, &query);
+            is_kept(compiling, query_node, &query, &probe, source);
             take_apart(compiling, query_node, &query, &mut probe);
         }
     }
@@ -145,6 +148,20 @@ fn gives_numbers(compiling: &mut Compiling<'_, '_>, node: &Node, query: &Query) 
     };
     compiling.reading.say(Diagnostic::error("bad-promql", node.span, message));
     None
+}
+
+/// A source that keeps less than the query looks back to would never have enough.
+fn is_kept(compiling: &mut Compiling<'_, '_>, node: &Node, query: &Query, probe: &Promql, source: Metrics<'_>) {
+    let Some(keep) = source.keeps() else { return };
+    let filled = probe.query.render(compiling.reading.inputs).ok().and_then(|text| promql::parse(&text).ok());
+    let back = promql::reach(filled.as_ref().unwrap_or(query)).back + probe.back();
+    if back <= keep {
+        return;
+    }
+    let words = |d: Duration| quantity::seconds(d.as_secs_f64());
+    let message = format!("the query looks back {}, and {:?} keeps {}", words(back), source.name(), words(keep));
+    let help = format!("write `keep: {}` in the source, or shorten the range", words(back));
+    compiling.reading.say(Diagnostic::error("beyond-keep", node.span, message).help(help));
 }
 
 fn odd(compiling: &mut Compiling<'_, '_>, node: &Node, query: &Query) {
@@ -307,24 +324,27 @@ fn read_effect(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<f64> {
     }
 }
 
-fn find_source(compiling: &mut Compiling<'_, '_>, place: &Node, named: Option<&Node>) -> Option<(String, Template)> {
+fn find_source<'s>(compiling: &mut Compiling<'s, '_>, place: &Node, named: Option<&Node>) -> Option<Metrics<'s>> {
     let name = named.and_then(Node::text).map(str::to_owned).or_else(|| compiling.source.clone());
     let span = named.unwrap_or(place).span;
-    if let Some(found) = compiling.sources.prometheus(name.as_deref()) {
-        return Some((found.name().to_owned(), found.url().clone()));
+    let sources = compiling.sources;
+    if let Some(found) = sources.metrics(name.as_deref()) {
+        return Some(found);
     }
-    let names = compiling.sources.names();
+    let names = sources.names();
     let diagnostic = match name {
         Some(name) => {
             Diagnostic::error("unknown-source", span, format!("there is no source {name:?}")).near(&name, names)
         }
         None if names.clone().next().is_some() => {
             let names: Vec<_> = names.collect();
-            Diagnostic::error("no-source", span, "it is not clear which Prometheus is meant; name one with `source`")
+            Diagnostic::error("no-source", span, "it is not clear which source is meant; name one with `source`")
                 .help(format!("the sources are {}", names.join(", ")))
         }
-        None => Diagnostic::error("no-source", span, "there is no Prometheus to ask")
-            .help("declare one: `sources: { prometheus: { url: \"http://localhost:9090\" } }`"),
+        None => Diagnostic::error("no-source", span, "there is no Prometheus to ask").help(
+            "declare one: `sources: { prometheus: { url: \"http://localhost:9090\" } }`; without a server, scrape \
+                 the service itself: `sources: { scrape: { url: \"http://localhost:8080/metrics\" } }`",
+        ),
     };
     compiling.reading.say(diagnostic);
     None

@@ -482,12 +482,12 @@ mod tests {
         for (query, wanted) in [
             ("rate(x[5m])", vec![0, 5]),
             ("- - 1 + -x", vec![0, 0, 8, 9]),
-            ("sum by (a, b) (x{c=\"(\"} offset -5m) > bool on (a) group_left () y @ start()", vec![0, 0, 15, 67]),
+            ("sum by (a, b) (x{c=\"(\"} offset -5m) > bool on (a) group_left () y @ start()", vec![0, 0, 15, 64]),
             ("topk((3), ((x))) without (b) / 2", vec![0, 0, 6, 12, 31]),
             ("max_over_time(rate(x[1m] @ 5 offset 3s)[1h:5m] offset 1m) or z", vec![0, 0, 14, 14, 19, 61]),
             ("a + on (b) fill_left (0) c * d", vec![0, 0, 25, 25, 29]),
             ("quantile_over_time(0.5, {__name__=\"x\"}[step() * 2] anchored)", vec![0, 19, 24]),
-            ("+a - ((b))", vec![0, 0, 5, 6, 7]),
+            ("+a - ((b))", vec![0, 1, 5, 6, 7]),
         ] {
             let mut found = Vec::new();
             places(&tree(query), &mut found);

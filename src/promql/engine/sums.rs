@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn quantiles_are_interpolated() {
-        assert_eq!(quantile(0.8, &mut [4.0, 0.0, 1.0]), 2.8);
+        assert_eq!(quantile(0.75, &mut [4.0, 0.0, 1.0]), 2.5);
         assert_eq!(quantile(1.0, &mut [1.0]), 1.0);
         assert!(quantile(0.0, &mut [1.0, f64::NAN]).is_nan());
         assert_eq!((quantile(-1.0, &mut [1.0]), quantile(2.0, &mut [1.0])), (f64::NEG_INFINITY, f64::INFINITY));
@@ -139,6 +139,6 @@ mod tests {
     #[test]
     fn equal_values_do_not_vary() {
         assert_eq!(variance([1.599_050_563_727_786_8; 3].into_iter()), 0.0);
-        assert_eq!(variance([0.0, 8.0, 8.0, 2.0, 3.0].into_iter()), 10.56);
+        assert!((variance([0.0, 8.0, 8.0, 2.0, 3.0].into_iter()) - 10.56).abs() < 1e-12);
     }
 }

@@ -77,6 +77,12 @@ impl Mender<'_> {
             "info" if self.text(i + 1) == "(" => self.info_labels(i + 2),
             _ => {}
         }
+        if self.tokens[i].kind == TokenKind::Number && word.contains('_') {
+            let (range, text) = (self.tokens[i].range.clone(), word.replace('_', ""));
+            self.replace(range.clone(), &text);
+            self.words.list.push(Word { text, at: range.start });
+            return Ok(i + 1);
+        }
         self.keep(i);
         Ok(i + 1)
     }
@@ -215,6 +221,7 @@ mod tests {
             ("x offset 0s", "x offset 0.000"),
             ("rate(x[5m] smoothed)", "rate(x[5m]         )"),
             ("smoothed anchored", "smoothed         "),
+            ("x + 1_000", "x + 1000"),
             ("info(a, {b=~\".*\"})", "info(a, {__set_aside__!=\"\",b=~\".*\"})"),
         ] {
             assert_eq!(mended(query).as_deref(), Ok(text));

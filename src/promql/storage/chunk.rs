@@ -51,6 +51,10 @@ impl Open {
         self.first
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.count.into()
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.count >= FULL
     }
@@ -117,6 +121,10 @@ impl Open {
 }
 
 impl Sealed {
+    pub(super) fn count(&self) -> usize {
+        self.count.into()
+    }
+
     pub(super) fn first_time(&self) -> i64 {
         self.first
     }

@@ -123,6 +123,11 @@ impl Memory {
         self.read().span
     }
 
+    /// Returns how many samples the series has that has most.
+    pub fn longest(&self) -> usize {
+        self.read().series.iter().map(Series::count).max().unwrap_or_default()
+    }
+
     /// Lists the names of the metrics of which there are or were series, at most `most` of them, that fit.
     pub fn names(&self, fits: impl Fn(&str) -> bool, most: usize) -> Vec<String> {
         let held = self.read();

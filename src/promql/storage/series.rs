@@ -54,6 +54,11 @@ impl Series {
         self.open.as_ref().map(Open::last)
     }
 
+    /// Returns how many samples there are.
+    pub(super) fn count(&self) -> usize {
+        self.sealed.iter().map(Sealed::count).chain(self.open.iter().map(Open::count)).sum()
+    }
+
     /// Drops the chunks that hold nothing from `time` on. Tells whether anything is left.
     pub(super) fn drop_before(&mut self, time: i64) -> bool {
         let old = self.sealed.partition_point(|chunk| chunk.last_time() < time);

@@ -1,6 +1,7 @@
 //! Events on their way into a store, in the text in which they are kept.
 
 use super::StoreError;
+use super::inbox::Settled;
 use super::summary::Change;
 use crate::event::Event;
 use crate::record::format;
@@ -13,6 +14,7 @@ pub struct Batch {
     ends: Vec<usize>,
     scratch: Vec<u8>,
     change: Change,
+    settled: Settled,
 }
 
 impl Batch {
@@ -45,6 +47,7 @@ impl Batch {
         self.text.clear();
         self.ends.clear();
         self.change = Change::default();
+        self.settled = Settled::default();
     }
 
     /// Returns how many events there are.
@@ -67,6 +70,11 @@ impl Batch {
         &self.change
     }
 
+    /// Returns which requests the events settle.
+    pub(super) fn settled(&self) -> &Settled {
+        &self.settled
+    }
+
     /// Returns the texts in order.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
@@ -79,5 +87,6 @@ impl Batch {
         }
         self.ends.push(self.text.len());
         self.change.note(event);
+        self.settled.note(event);
     }
 }

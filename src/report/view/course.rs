@@ -122,7 +122,7 @@ pub(super) fn waivers(record: &RunRecord) -> Option<WaiversView> {
 /// Lists the occasions of a soak, those to come among them.
 pub(super) fn timetable(record: &RunRecord) -> Vec<Occasion> {
     let Some(soak) = record.header.soak else { return Vec::new() };
-    let begun: HashMap<u32, &Checkpoint> = record.checkpoints.iter().map(|c| (c.n, c)).collect();
+    let begun: HashMap<u32, &(DateTime<Utc>, Checkpoint)> = record.checkpoints.iter().map(|c| (c.1.n, c)).collect();
     let tallies = tallies(record, soak.checkpoints() + 1);
     let none = Tally::default();
     let occasion = |n: u32| {
@@ -135,12 +135,14 @@ pub(super) fn timetable(record: &RunRecord) -> Vec<Occasion> {
                 Slot::Checkpoint => format!("+{}", length(after)),
                 Slot::End => format!("end, +{}", length(after)),
             },
-            due: moment(begun.map_or(record.started + after, |c| c.due)),
-            observed: match begun.map(|c| c.how) {
+            due: moment(begun.map_or(record.started + after, |(_, c)| c.due)),
+            observed: match begun.map(|(_, c)| c.how) {
                 None if record.finished.is_some() => "not reached".to_owned(),
                 None => "not yet".to_owned(),
                 Some(Observed::InTime) => "in time".to_owned(),
-                Some(Observed::Late) => late(tally, begun),
+                Some(Observed::Late) => {
+                    begun.map(|(at, c)| format!("{} late", length(*at - c.due))).unwrap_or_default()
+                }
                 Some(Observed::Missed) => "missed".to_owned(),
             },
             outcome: worst(tally.outcomes()).map_or("", Outcome::word),
@@ -160,18 +162,16 @@ fn planned(record: &RunRecord, slot: Slot) -> bool {
     sections.map(|s| s.outline.at.unwrap_or(Slot::Start)).any(|at| at == slot)
 }
 
-/// How the steps of one occasion came out, and when the first of them was looked at.
+/// How the steps of one occasion came out.
 #[derive(Default)]
 struct Tally {
     counts: [usize; Outcome::ALL.len()],
-    looked: Option<DateTime<Utc>>,
 }
 
 impl Tally {
-    fn add(&mut self, outcome: Outcome, looked: Option<DateTime<Utc>>) {
+    fn add(&mut self, outcome: Outcome) {
         let of = Outcome::ALL.iter().zip(&mut self.counts).find(|(o, _)| **o == outcome);
         of.into_iter().for_each(|(_, count)| *count += 1);
-        self.looked = [self.looked, looked].into_iter().flatten().min();
     }
 
     fn outcomes(&self) -> impl Iterator<Item = Outcome> {
@@ -193,25 +193,18 @@ fn tallies(record: &RunRecord, end: u32) -> HashMap<u32, Tally> {
                 Slot::Checkpoint => {
                     for sample in step.samples().filter(|s| s.n.is_some()) {
                         let tally = tallies.entry(sample.n.unwrap_or_default()).or_default();
-                        tally.add(sample.outcome, Some(sample.looked));
+                        tally.add(sample.outcome);
                     }
                 }
                 slot @ (Slot::Start | Slot::End) if step.result().is_some() => {
                     let n = if slot == Slot::Start { 0 } else { end };
-                    tallies.entry(n).or_default().add(step.outcome(), None);
+                    tallies.entry(n).or_default().add(step.outcome());
                 }
                 Slot::Start | Slot::End => {}
             }
         }
     }
     tallies
-}
-
-fn late(tally: &Tally, begun: Option<&Checkpoint>) -> String {
-    match tally.looked.zip(begun) {
-        Some((looked, checkpoint)) if looked > checkpoint.due => format!("{} late", length(looked - checkpoint.due)),
-        Some(_) | None => "late".to_owned(),
-    }
 }
 
 /// Makes the grid of a matrix; nothing without one.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::event::{Answer, Look, Skip, StepResult};
 use crate::model::outline::{Guidance, Weight};
 use crate::model::{Evidence, Finding, Found, Note, Observation, Outcome, Reference, Value, quantity};
+use crate::record::track::Point;
 use crate::record::{SectionRecord, StepRecord};
 
 use super::expected;
@@ -52,10 +53,8 @@ pub struct FindingView {
 pub struct SampleView<'a> {
     /// The number of the checkpoint, in a soak.
     pub n: Option<u32>,
-    /// When it looked.
-    pub looked: DateTime<Utc>,
-    /// The past time that was asked about, when that is not the time of asking.
-    pub as_of: Option<DateTime<Utc>>,
+    /// When it was observed: for a look into the past, the time that was asked about.
+    pub at: DateTime<Utc>,
     /// How it came out.
     pub outcome: Outcome,
     /// The first number that was held against a limit.
@@ -185,9 +184,10 @@ impl<'a> Step<'a> {
     /// Walks over what the step found each time: at every checkpoint of a soak, or at every look of a step that looks
     /// more than once.
     pub fn samples(&self) -> impl Iterator<Item = SampleView<'a>> + use<'a> {
-        let checks = self.record.checks.iter().map(|check| SampleView::of_check(check.n, &check.result));
-        let looks = self.record.looks.iter().filter(|_| self.record.checks.is_empty()).map(SampleView::of_look);
-        checks.chain(looks)
+        let record = self.record;
+        let checks = record.checks.told().map(|(point, reason)| SampleView::of(point, reason, true));
+        let looks = record.looks.told().filter(|_| record.checks.is_empty());
+        checks.chain(looks.map(|(point, reason)| SampleView::of(point, reason, false)))
     }
 
     /// Draws the numbers that the step found over time; empty when they never changed.
@@ -298,7 +298,10 @@ impl<'a> Step<'a> {
     pub fn instruction(&self) -> &'a str {
         match self.observation().map(|o| &o.found) {
             Some(Found::Waiting { instruction }) => instruction,
-            Some(Found::Measures(_) | Found::NoAnswer { .. } | Found::CouldNotLook { .. }) | None => "",
+            Some(
+                Found::Measures(_) | Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::NotEnough { .. },
+            )
+            | None => "",
         }
     }
 
@@ -331,6 +334,7 @@ impl<'a> Step<'a> {
             (None, None) => self.reason().into_owned(),
             (None, Some(Found::NoAnswer { cause })) => format!("no answer: {cause}"),
             (None, Some(Found::CouldNotLook { cause, .. })) => format!("could not look: {cause}"),
+            (None, Some(Found::NotEnough { cause })) => format!("not enough to say: {cause}"),
             (None, Some(Found::Waiting { instruction })) => format!("waits: {instruction}"),
             (None, Some(Found::Measures(_))) => {
                 let told = self.telling(|f| &f.observed);
@@ -363,32 +367,9 @@ impl<'a> Step<'a> {
 }
 
 impl<'a> SampleView<'a> {
-    fn of_check(n: u32, result: &'a StepResult) -> Self {
-        match result.look.as_deref() {
-            Some(look) => Self { n: Some(n), outcome: result.outcome, ..Self::of_look(look) },
-            None => Self {
-                n: Some(n),
-                looked: result.started,
-                as_of: None,
-                outcome: result.outcome,
-                value: None,
-                limit: None,
-                reason: &result.reason,
-            },
-        }
-    }
-
-    fn of_look(look: &'a Look) -> Self {
-        let first = look.verdict.findings.iter().find(|f| f.value.is_some());
-        Self {
-            n: None,
-            looked: look.at,
-            as_of: look.as_of,
-            outcome: look.verdict.outcome,
-            value: first.and_then(|f| f.value),
-            limit: first.and_then(|f| f.limit),
-            reason: &look.verdict.summary,
-        }
+    fn of(point: Point, reason: &'a str, check: bool) -> Self {
+        let Point { n, at, outcome, value, limit } = point;
+        Self { n: check.then_some(n), at, outcome, value, limit, reason }
     }
 }
 

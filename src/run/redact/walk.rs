@@ -156,7 +156,7 @@ pub(super) fn observation(redactor: &Redactor, observation: &mut Observation) {
                 remarks.extend(measured(redactor, value).map(|what| Note::info(format!("{name}: {what}"))));
             }
         }
-        Found::NoAnswer { cause } | Found::CouldNotLook { cause, .. } => {
+        Found::NoAnswer { cause } | Found::CouldNotLook { cause, .. } | Found::NotEnough { cause } => {
             bounded(redactor, cause, limits::LINE);
         }
         Found::Waiting { instruction } => {

@@ -6,6 +6,8 @@ pub(crate) mod env;
 pub(crate) mod nginx;
 pub(crate) mod probing;
 pub(crate) mod prometheus;
+mod recorded;
+pub(crate) mod promqltest;
 pub(crate) mod records;
 pub(crate) mod rogue;
 pub(crate) mod secure;

@@ -134,7 +134,7 @@ pub(crate) fn text<'a>(observation: &'a Observation, name: &str) -> &'a str {
 /// Returns why there was no answer, or why it could not look.
 pub(crate) fn cause(observation: &Observation) -> &str {
     match &observation.found {
-        Found::NoAnswer { cause } | Found::CouldNotLook { cause, .. } => cause,
+        Found::NoAnswer { cause } | Found::CouldNotLook { cause, .. } | Found::NotEnough { cause } => cause,
         other => panic!("{}: {other:?}", observation.request),
     }
 }

@@ -212,8 +212,11 @@ fn best<'a>(range: &Range<'a>, beats: impl Fn(f64, f64) -> bool) -> Option<&'a S
     range.samples.iter().reduce(|best, s| if beats(s.v, best.v) || best.v.is_nan() { s } else { best })
 }
 
-/// Returns the median distance from the median.
+/// Returns the median distance from the median; NaN when there is one among the values.
 fn deviation(range: &Range<'_>) -> Option<f64> {
+    if range.values().any(f64::is_nan) {
+        return Some(f64::NAN);
+    }
     let mut values: Vec<f64> = range.values().collect();
     let median = quantile(0.5, &mut values);
     let mut distances: Vec<f64> = range.values().map(|v| (v - median).abs()).collect();

@@ -11,7 +11,7 @@ const TOLERANCE: f64 = 1e-6;
 ///
 /// # Errors
 /// Says what is not as expected.
-pub fn check(eval: &Eval, result: &Result<Answer, QueryError>) -> Result<(), String> {
+pub(crate) fn check(eval: &Eval, result: &Result<Answer, QueryError>) -> Result<(), String> {
     let answer = match (result, &eval.fails) {
         (Err(error), Some(message)) => {
             let fits = message.fits(&error.to_string());
@@ -50,12 +50,12 @@ pub fn check(eval: &Eval, result: &Result<Answer, QueryError>) -> Result<(), Str
 ///
 /// # Errors
 /// Says what is not as expected.
-pub fn check_step(eval: &Eval, answer: &Answer, t: i64) -> Result<(), String> {
+pub(crate) fn check_step(eval: &Eval, answer: &Answer, t: i64) -> Result<(), String> {
     let Value::Matrix(series) = &answer.value else { return Err("gave no series".into()) };
     let points = series.iter().filter_map(|s| Some((&s.labels, s.samples.iter().find(|s| s.t == t)?.v)));
     let points: Vec<_> = points.collect();
-    match (eval.number, points[..]) {
-        (Some(_), [(_, v)]) => check_scalar(eval, v),
+    match (eval.number, points.as_slice()) {
+        (Some(_), [(_, v)]) => check_scalar(eval, *v),
         _ => check_vector(eval, &points),
     }
 }
@@ -135,7 +135,7 @@ fn all_found(eval: &Eval, found: &[&Labels]) -> Result<(), String> {
 }
 
 /// Tells whether two numbers are the same but for rounding; NaN is the same as NaN.
-pub fn nearly_equal(a: f64, b: f64, tolerance: f64) -> bool {
+pub(crate) fn nearly_equal(a: f64, b: f64, tolerance: f64) -> bool {
     if is_stale(a) || is_stale(b) {
         return is_stale(a) && is_stale(b);
     }

@@ -5,11 +5,11 @@ use holdpoint::promql::engine::{Labels, Sample, Selection, Storage, StorageError
 use super::script::Load;
 
 /// What is said of samples that have start times.
-pub const START_TIMES: &str = "the samples have start times";
+pub(crate) const START_TIMES: &str = "the samples have start times";
 
 /// Series in memory.
 #[derive(Default)]
-pub struct Memory {
+pub(crate) struct Memory {
     series: Vec<Held>,
 }
 
@@ -23,12 +23,12 @@ struct Held {
 
 impl Memory {
     /// Adds a series.
-    pub fn add(&mut self, labels: &Labels, samples: &[Sample]) {
+    pub(crate) fn add(&mut self, labels: &Labels, samples: &[Sample]) {
         self.extend(labels, samples.to_vec(), Vec::new());
     }
 
     /// Loads what a script says.
-    pub fn load(&mut self, load: &Load) {
+    pub(crate) fn load(&mut self, load: &Load) {
         for (i, series) in load.series.iter().enumerate() {
             // Of two lines about the same series the last one counts.
             if load.series[i + 1..].iter().any(|later| later.labels == series.labels) {

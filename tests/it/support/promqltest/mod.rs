@@ -3,9 +3,9 @@
 //!
 //! What is about native histograms is skipped, by rule and counted: see [`Skip`].
 
-pub mod compare;
-pub mod memory;
-pub mod script;
+pub(crate) mod compare;
+pub(crate) mod memory;
+pub(crate) mod script;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use script::{At, Command, Eval};
 
 /// Why an evaluation was left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Skip {
+pub(crate) enum Skip {
     /// The script expects a native histogram (`{{`).
     ExpectsHistogram,
     /// The query reads a series that holds native histograms at the time (`{{` or `load_with_nhcb`).
@@ -32,16 +32,16 @@ pub enum Skip {
 
 /// What came of scripts.
 #[derive(Debug, Default)]
-pub struct Report {
-    pub passed: usize,
-    pub skipped: BTreeMap<Skip, usize>,
+pub(crate) struct Report {
+    pub(crate) passed: usize,
+    pub(crate) skipped: BTreeMap<Skip, usize>,
     /// File, line and what was wrong.
-    pub failed: Vec<String>,
+    pub(crate) failed: Vec<String>,
 }
 
 impl Report {
     /// Writes the counts, and all that failed.
-    pub fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let skipped: usize = self.skipped.values().sum();
         let by_rule: Vec<_> = self.skipped.iter().map(|(rule, count)| format!("{rule:?} {count}")).collect();
         let mut out = format!("{} passed, {} failed, {skipped} skipped by rule", self.passed, self.failed.len());
@@ -61,7 +61,7 @@ impl Report {
 }
 
 /// Runs every script (`*.test`) of a folder.
-pub fn run_folder(folder: &Path) -> Report {
+pub(crate) fn run_folder(folder: &Path) -> Report {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|file| file.extension().is_some_and(|e| e == "test"));
@@ -79,7 +79,7 @@ pub fn run_folder(folder: &Path) -> Report {
 }
 
 /// Runs one script.
-pub fn run(name: &str, text: &str) -> Report {
+pub(crate) fn run(name: &str, text: &str) -> Report {
     let mut report = Report::default();
     let mut memory = Memory::default();
     // Those scripts are written for these settings.
@@ -133,7 +133,9 @@ fn evaluate(engine: &Engine, memory: &Memory, eval: &Eval) -> Result<Option<Skip
     match ranged {
         Err(error) if skip(&error).is_some() => Ok(None),
         Err(error) => Err(format!("as a range query: {error}")),
-        Ok(answer) => compare::check_step(eval, &answer, t).map(|()| None).map_err(|e| format!("as a range query: {e}")),
+        Ok(answer) => {
+            compare::check_step(eval, &answer, t).map(|()| None).map_err(|e| format!("as a range query: {e}"))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use holdpoint::promql::engine::{Labels, STALE};
 
 /// A line of a script, with what belongs to it.
 #[derive(Debug)]
-pub enum Command {
+pub(crate) enum Command {
     Clear,
     Load(Load),
     Eval(Eval),
@@ -12,51 +12,51 @@ pub enum Command {
 
 /// Data to be loaded.
 #[derive(Debug)]
-pub struct Load {
+pub(crate) struct Load {
     /// The time between two values, in milliseconds.
-    pub step: i64,
-    pub series: Vec<Described>,
+    pub(crate) step: i64,
+    pub(crate) series: Vec<Described>,
     /// Classic histograms are to be turned into native ones too.
-    pub with_histograms: bool,
-    pub start_times: bool,
+    pub(crate) with_histograms: bool,
+    pub(crate) start_times: bool,
 }
 
 /// A series with its values, first at time 0.
 #[derive(Debug)]
-pub struct Described {
-    pub labels: Labels,
-    pub values: Vec<Item>,
+pub(crate) struct Described {
+    pub(crate) labels: Labels,
+    pub(crate) values: Vec<Item>,
 }
 
 /// One value of a series.
 #[derive(Clone, Copy, Debug)]
-pub struct Item {
+pub(crate) struct Item {
     /// Nothing when it is left out (`_`) or a histogram.
-    pub number: Option<f64>,
-    pub histogram: bool,
+    pub(crate) number: Option<f64>,
+    pub(crate) histogram: bool,
 }
 
 /// A query to be evaluated.
 #[derive(Debug, Default)]
-pub struct Eval {
-    pub line: usize,
-    pub query: String,
-    pub at: At,
-    pub ordered: bool,
+pub(crate) struct Eval {
+    pub(crate) line: usize,
+    pub(crate) query: String,
+    pub(crate) at: At,
+    pub(crate) ordered: bool,
     /// In the order in which they are expected.
-    pub expected: Vec<Described>,
-    pub number: Option<f64>,
-    pub text: Option<String>,
+    pub(crate) expected: Vec<Described>,
+    pub(crate) number: Option<f64>,
+    pub(crate) text: Option<String>,
     /// From, to and step of the samples of a range vector.
-    pub samples: Option<(i64, i64, i64)>,
-    pub fails: Option<Message>,
-    pub warnings: Notes,
-    pub infos: Notes,
+    pub(crate) samples: Option<(i64, i64, i64)>,
+    pub(crate) fails: Option<Message>,
+    pub(crate) warnings: Notes,
+    pub(crate) infos: Notes,
 }
 
 /// When a query is evaluated, in milliseconds.
 #[derive(Clone, Copy, Debug)]
-pub enum At {
+pub(crate) enum At {
     Instant(i64),
     Range { from: i64, to: i64, step: i64 },
 }
@@ -69,22 +69,22 @@ impl Default for At {
 
 /// What is expected of annotations of one kind.
 #[derive(Debug, Default)]
-pub struct Notes {
+pub(crate) struct Notes {
     /// There must be none.
-    pub none: bool,
-    pub wanted: Vec<Message>,
+    pub(crate) none: bool,
+    pub(crate) wanted: Vec<Message>,
 }
 
 /// What a message must be.
 #[derive(Debug)]
-pub enum Message {
+pub(crate) enum Message {
     Any,
     Exactly(String),
     Fits(regex::Regex),
 }
 
 impl Message {
-    pub fn fits(&self, text: &str) -> bool {
+    pub(crate) fn fits(&self, text: &str) -> bool {
         match self {
             Self::Any => true,
             Self::Exactly(wanted) => wanted == text,
@@ -97,7 +97,7 @@ impl Message {
 ///
 /// # Errors
 /// Line and what is wrong there.
-pub fn parse(text: &str) -> Result<Vec<Command>, String> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Command>, String> {
     // A comment ends what stands before it, as an empty line does.
     let lines: Vec<&str> = text.lines().map(|l| l.trim()).map(|l| if l.starts_with('#') { "" } else { l }).collect();
     let mut commands = Vec::new();
@@ -233,15 +233,22 @@ fn cut(text: &str) -> (&str, &str) {
 }
 
 /// Reads a duration such as `1m40s` in milliseconds.
-pub fn duration(text: &str) -> Result<i64, String> {
+pub(crate) fn duration(text: &str) -> Result<i64, String> {
     let wrong = || format!("no duration: {text}");
     if text == "0" {
         return Ok(0);
     }
     let (sign, mut rest) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
     let mut sum = 0;
-    const UNITS: [(&str, i64); 7] =
-        [("ms", 1), ("y", 31_536_000_000), ("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
+    const UNITS: [(&str, i64); 7] = [
+        ("ms", 1),
+        ("y", 31_536_000_000),
+        ("w", 604_800_000),
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+    ];
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
         let (number, after) = rest.split_at(digits);
@@ -370,9 +377,10 @@ fn item_values(item: &str, out: &mut Vec<Item>) -> Result<(), String> {
     let (first, step) = match value(base) {
         Some(first) => (first, 0.0),
         None => {
-            let signs = base.char_indices().skip(1).filter(|(i, c)| {
-                matches!(c, '+' | '-') && !matches!(base.as_bytes()[i - 1], b'e' | b'E')
-            });
+            let signs = base
+                .char_indices()
+                .skip(1)
+                .filter(|(i, c)| matches!(c, '+' | '-') && !matches!(base.as_bytes()[i - 1], b'e' | b'E'));
             let cut = signs.map(|(i, _)| i).last().ok_or_else(wrong)?;
             (value(&base[..cut]).ok_or_else(wrong)?, value(&base[cut..]).ok_or_else(wrong)?)
         }
