@@ -16,7 +16,7 @@ use crate::sys::env::Env;
 
 use super::args::AttestArgs;
 use super::past::open_existing;
-use super::{Result, signers, stdio};
+use super::{Result, known, signers, stdio};
 
 pub(super) fn main(args: &AttestArgs) -> Result<u8> {
     let mut store = open_existing(&args.store.store)?;
@@ -74,6 +74,7 @@ impl Asker<'_> {
     fn keep(&self, store: &mut dyn RunStore, run: &RunId, step: &StepId, given: Given) -> Result<()> {
         // The answer is refused before its evidence is stored.
         let record = record::load(store, run)?;
+        known::of(&record, &Env::of_process()).refuse("note", &given.note)?;
         self.answer(&record, step, &given, Vec::new()).map_err(anyhow::Error::msg)?;
         let evidence: Vec<Attachment> = Vec::new();
         add(store, run, &Utc::now, &mut |record| {

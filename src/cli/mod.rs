@@ -9,6 +9,7 @@ mod demo;
 mod describe;
 mod explain;
 mod init;
+mod known;
 mod load;
 mod past;
 mod prove;
@@ -17,9 +18,9 @@ mod reports;
 mod run;
 mod sign;
 mod signals;
-mod statements;
 mod signatures;
 mod signers;
+mod statements;
 mod stdio;
 
 use std::process::ExitCode;
