@@ -42,7 +42,11 @@ const STEPS: &[(&str, &str, &[&str])] = &[
         &[],
     ),
     ("An expression", "exec: [echo, done]\n  expect: { that: 'exit_code == 0 and not (lines > 5)' }", &[]),
-    ("No data is fine", "file: settings.json\n  expect: { json: { $.mode: prod } }\n  on_no_data: pass", &["truncated"]),
+    (
+        "No data is fine",
+        "file: settings.json\n  expect: { json: { $.mode: prod } }\n  on_no_data: pass",
+        &["truncated"],
+    ),
 ];
 
 fn checklist() -> String {
@@ -134,9 +138,7 @@ sections:
     assert_eq!(env.run(&["run", "gate.yaml"]).status, 1);
     let proof = env.run(&["prove", "--format", "json"]);
     assert_eq!(proof.status, 3, "{}", proof.stdout);
-    for part in
-        ["a person answers it", "wait asserts nothing", "it was fail already", "it was skipped"]
-    {
+    for part in ["a person answers it", "wait asserts nothing", "it was fail already", "it was skipped"] {
         assert!(proof.stdout.contains(part), "{part}: {}", proof.stdout);
     }
     assert!(env.run(&["prove"]).stdout.contains("Nothing was proved"));
