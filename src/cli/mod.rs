@@ -21,6 +21,7 @@ mod statements;
 mod signatures;
 mod signers;
 mod stdio;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -72,6 +73,8 @@ fn dispatch(args: Args) -> Result<u8> {
         Command::Release(args) => release::main(&args),
         Command::Report(args) => past::report(&args),
         Command::Prove(args) => prove::main(&args),
+        Command::Verify(args) => verify::main(&args),
+        Command::Import(args) => past::import(&args),
         Command::Runs(args) => past::runs(&args),
         Command::Show(args) => past::show(&args),
         Command::Export(args) => past::export(&args),
