@@ -5,8 +5,10 @@ mod command_line;
 mod engine;
 mod http;
 mod log;
+mod pages;
 mod prometheus;
 mod report;
+mod soak;
 mod wrk;
 
 use crate::measure::Line;
@@ -31,7 +33,12 @@ pub(crate) const ROWS: &[Row] = &[
     ("P4", log::scan),
     ("P5", log::gzip),
     ("P6", prometheus::queries),
+    ("E2", pages::read),
+    ("E3", pages::keep),
+    ("P7", soak::verdicts),
     ("P8", report::of_many),
     ("P9", engine::no_ops),
     ("P10", engine::commands),
+    ("P12", soak::idle),
+    ("P13", soak::week),
 ];

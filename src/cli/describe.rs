@@ -12,7 +12,7 @@ use super::{Result, USAGE, stdio};
 
 pub(super) fn main(args: &PlanArgs) -> Result<u8> {
     let env = Env::of_process();
-    let ask = Ask { inputs: &args.inputs, select: &args.select, env: &env, complete: true };
+    let ask = Ask { inputs: &args.inputs, select: &args.select, env: &env, complete: true, recorded: &[] };
     let loaded = load(&args.file, &ask)?;
     stdio::tell(&loaded.complaints());
     let Some(plan) = loaded.plan else { return Ok(USAGE) };

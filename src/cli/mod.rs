@@ -3,25 +3,33 @@
 mod archive;
 mod args;
 mod attest;
+mod backtest;
 mod carry;
 mod check;
+mod conduct;
+mod deliver;
 mod demo;
 mod describe;
 mod explain;
 mod init;
 mod load;
+mod moments;
 mod past;
+mod people;
 mod prove;
 mod release;
 mod reports;
+mod resume;
 mod run;
 mod sign;
 mod signals;
-mod statements;
 mod signatures;
 mod signers;
+mod statements;
 mod stdio;
 mod verify;
+mod tick;
+mod waivers;
 
 use std::process::ExitCode;
 
@@ -66,6 +74,9 @@ pub fn main() -> ExitCode {
 fn dispatch(args: Args) -> Result<u8> {
     match args.command {
         Command::Run(args) => run::main(&args),
+        Command::Resume(args) => resume::main(&args),
+        Command::Tick(args) => tick::main(&args),
+        Command::Backtest(args) => backtest::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Plan(args) => describe::main(&args),
         Command::Attest(args) => attest::main(&args),

@@ -209,18 +209,29 @@ impl Folding {
         self.change(|record| record.signatures.push((at, signature)))
     }
 
+    fn is_action(&self, step: &StepId) -> bool {
+        let section = self.steps.get(step).and_then(|(section, _)| self.record.as_ref()?.sections.get(*section));
+        section.is_some_and(|section| !matches!(section.outline.part, Part::Section | Part::Guard))
+    }
+
     /// Notes the newest event under which a signature lapses that does not cover it.
     fn note_evidence(&mut self, kind: &EventKind) {
         let found = match kind {
+            // What is done after the decision says nothing about it.
+            EventKind::StepFinished { step, .. }
+            | EventKind::Checked { step, .. }
+            | EventKind::Answered { step, .. }
+            | EventKind::Looked { step, .. }
+                if self.is_action(step) =>
+            {
+                return;
+            }
             EventKind::StepFinished { .. }
             | EventKind::Checked { .. }
             | EventKind::Answered { .. }
             | EventKind::Waived { .. } => true,
-            // While a hold point waits, guards go on looking, and the run may be taken up again: nothing is found so.
-            EventKind::Looked { .. }
-            | EventKind::Interrupted { .. }
-            | EventKind::Resumed { .. }
-            | EventKind::RunFinished { .. } => false,
+            // While a hold point waits, guards go on looking: they speak when they trip.
+            EventKind::Looked { .. } | EventKind::Interrupted { .. } => false,
             EventKind::RunStarted { .. }
             | EventKind::Planned { .. }
             | EventKind::SectionStarted { .. }
@@ -233,6 +244,8 @@ impl Folding {
             | EventKind::Waiting { .. }
             | EventKind::ClockMoved { .. }
             | EventKind::Signed { .. }
+            | EventKind::Resumed { .. }
+            | EventKind::RunFinished { .. }
             | EventKind::Decided { .. } => return,
         };
         if found {

@@ -301,23 +301,32 @@ impl Dispatcher {
         self.crew.begin(step, duty, work(Arc::clone(&self.shop), brief, self.tell.clone()));
     }
 
-    /// Makes the values that a step's templates may use: of equal names, those captured by the steps that it names.
+    /// Makes the values that a step's templates may use: those of its cell, and of equal names those captured by the
+    /// steps that it uses.
     pub(super) fn scope_of(&self, step: usize) -> Arc<Scope> {
-        let uses = &self.plan.steps[step].uses;
-        let differs = |(name, producer): &(String, usize)| {
-            let of = self.captured_by.get(producer).and_then(|captured| captured.get(name));
-            of.is_some_and(|value| self.captured.get(name) != Some(value))
-        };
-        if !uses.iter().any(differs) {
+        self.scope_with(&self.plan.steps[step].matrix, std::iter::once(step))
+    }
+
+    /// The same for the conditions of a section: what its steps use.
+    pub(super) fn scope_of_section(&self, section: usize) -> Arc<Scope> {
+        let section = &self.plan.sections[section];
+        self.scope_with(&section.matrix, section.steps.clone())
+    }
+
+    fn scope_with(&self, matrix: &Captured, steps: impl Iterator<Item = usize>) -> Arc<Scope> {
+        let uses: Vec<&(String, usize)> = steps.flat_map(|step| &self.plan.steps[step].uses).collect();
+        let of = |(name, producer): &(String, usize)| self.captured_by.get(producer)?.get(name);
+        let differs = uses.iter().any(|used| of(used).is_some_and(|value| self.captured.get(&used.0) != Some(value)));
+        if matrix.is_empty() && !differs {
             return Arc::clone(&self.scope);
         }
         let mut captured = self.captured.clone();
-        for (name, producer) in uses {
-            if let Some(value) = self.captured_by.get(producer).and_then(|captured| captured.get(name)) {
-                captured.insert(name.clone(), value.clone());
+        for used in uses {
+            if let Some(value) = of(used) {
+                captured.insert(used.0.clone(), value.clone());
             }
         }
-        Arc::new(self.plan.scope(&captured))
+        Arc::new(self.plan.scope_in(matrix, &captured))
     }
 
     pub(super) async fn ended(&mut self, duty: Duty, ended: Result<Done, usize>) {

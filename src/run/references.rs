@@ -1,13 +1,15 @@
 //! What relative limits are held against: the step's own first and last values, and the baseline that it names.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
 
 use crate::event::{Look, StepResult};
 use crate::judge;
-use crate::model::{Against, Expectation, Found, MeasureName, Measures, Reference};
-use crate::plan::{BaselinePlan, Plan, PlanStep};
+use crate::model::{Against, Decision, Expectation, Found, MeasureName, Measures, Reference, RunId, StepId};
+use crate::plan::{BaselinePlan, EarlierRun, Plan, PlanStep};
+use crate::probe::{Archive, WantedRun};
 
 use super::dispatcher::Dispatcher;
 use super::soak::stamp;
@@ -108,5 +110,33 @@ pub(super) fn measured_by(step: &PlanStep, result: &StepResult) -> Baseline {
         Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::NotEnough { .. } | Found::Waiting { .. } => {
             Baseline::Missing(format!("step {id} measured nothing"))
         }
+    }
+}
+
+/// Asks earlier runs what the same step measured there. Blocks.
+pub(super) fn from_archive(archive: &dyn Archive, which: &EarlierRun, checklist: &str, step: &StepId) -> Baseline {
+    let mut found = None;
+    let asked = match which {
+        EarlierRun::Id(id) => {
+            found = Some(RunId::new(id.as_str()));
+            Ok(())
+        }
+        EarlierRun::LastGo => {
+            let wanted = WantedRun { checklist: Some(checklist.to_owned()), ..WantedRun::default() };
+            archive.runs(&wanted, &mut |run| {
+                if run.decision != Decision::Go {
+                    return ControlFlow::Continue(());
+                }
+                found = Some(run.run);
+                ControlFlow::Break(())
+            })
+        }
+    };
+    let Some(run) = found else {
+        return Baseline::Missing(asked.err().unwrap_or_else(|| format!("no run of {checklist:?} was a go")));
+    };
+    match archive.measures(&run, step) {
+        Ok((measures, at)) => Baseline::Measured(measures, format!("run {run}, {}", stamp(at))),
+        Err(why) => Baseline::Missing(why),
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::event::{Checkpoint, EventKind, Look, Observed, Skip, StepResult};
-use crate::judge::window::{Counts, Occasions};
 use crate::judge;
+use crate::judge::window::{Counts, Occasions};
 use crate::model::outline::{Missed, Slot, Soak};
 use crate::model::{Outcome, quantity};
 use crate::plan::{Plan, SoakPlan};
@@ -93,7 +93,15 @@ struct Sum {
 impl Soaking {
     pub(super) fn new(plan: &SoakPlan, started: DateTime<Utc>) -> Self {
         let table = Timetable::new(plan.times, started);
-        Self { table, steps: HashSet::new(), now: None, begun: None, sums: HashMap::new(), ended: HashSet::new(), summed: false }
+        Self {
+            table,
+            steps: HashSet::new(),
+            now: None,
+            begun: None,
+            sums: HashMap::new(),
+            ended: HashSet::new(),
+            summed: false,
+        }
     }
 
     /// Learns which steps are looked at at every checkpoint.

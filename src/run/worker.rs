@@ -14,7 +14,7 @@ use crate::event::{Look, Skip, StepResult};
 use crate::judge::{self, Terms};
 use crate::model::outline::OnNoData;
 use crate::model::{Against, Expectation, Found, MeasureName, Note, Observation, Outcome, Reference, Verdict};
-use crate::plan::{EvidencePolicy, Plan, PlanStep, Window, expect};
+use crate::plan::{BaselinePlan, EvidencePolicy, Plan, PlanStep, Window, expect};
 use crate::probe;
 use crate::sys::World;
 use crate::template::Scope;
@@ -99,9 +99,7 @@ impl Baseline {
         };
         match self {
             Baseline::None => Vec::new(),
-            Baseline::Measured(measures, origin) => {
-                judge::references(Against::Baseline, wanted, measures, origin)
-            }
+            Baseline::Measured(measures, origin) => judge::references(Against::Baseline, wanted, measures, origin),
             Baseline::Written(quantity) => each(crate::model::Value::Number(quantity.value), "written down"),
             Baseline::Missing(why) => each(crate::model::Value::NoData(why.clone()), why),
         }
@@ -200,6 +198,7 @@ impl Worker<'_> {
         };
         let (expect, warn) = (expect.as_ref(), warn.as_ref());
         self.wanted = references::wanted(&[expect, warn]);
+        self.ask_archive().await;
         let watching = watching.or_else(|| Watching::open(&self.step.window));
         let (verdict, judged) = match (watching, self.past) {
             (None, None) => self.once(expect, warn).await,
@@ -211,6 +210,19 @@ impl Worker<'_> {
             (Some(window), Some(at)) => self.look_back(expect, warn, window, at).await,
         };
         self.finish(verdict, judged)
+    }
+
+    /// Finds out what the same step measured in an earlier run, where that is its baseline.
+    async fn ask_archive(&mut self) {
+        let Some(BaselinePlan::Run(which)) = &self.step.baseline else { return };
+        let Some(archive) = self.shop.archive.clone() else {
+            self.baseline = Baseline::Missing("no earlier run can be asked here".to_owned());
+            return;
+        };
+        let (which, step) = (which.clone(), self.step.outline.id.clone());
+        let name = self.shop.plan.head.name.clone();
+        let asked = tokio::task::spawn_blocking(move || references::from_archive(&*archive, &which, &name, &step));
+        self.baseline = asked.await.unwrap_or_else(|_| Baseline::Missing("the earlier run cannot be read".to_owned()));
     }
 
     /// Settles captures: a value that a later step needs and that could not be computed is an error of this one.
@@ -342,7 +354,8 @@ impl Worker<'_> {
 
     fn say_begun(&self, window: &Watching) {
         let until = TimeDelta::from_std(window.ends_at()).ok();
-        let until = until.and_then(|length| window.begun.unwrap_or(self.shop.world.clock.now()).checked_add_signed(length));
+        let until =
+            until.and_then(|length| window.begun.unwrap_or(self.shop.world.clock.now()).checked_add_signed(length));
         // The receiver lives as long as the run.
         let _ = self.tell.send(Tell::Begun(self.position, self.step.probe.describe(), until));
     }

@@ -37,8 +37,8 @@ impl Site {
     }
 
     fn stage(&self, version: &str, good: bool) -> Ran {
-        let (version, good) = (format!("version={version}"), format!("good={}", i32::from(!good)));
-        let ran = self.0.run(&["run", "staging.yaml", "--set", &version, "--set", &good]);
+        let (version, exits) = (format!("version={version}"), format!("good={}", i32::from(!good)));
+        let ran = self.0.run(&["run", "staging.yaml", "--set", &version, "--set", &exits]);
         assert_eq!(ran.status, i32::from(!good), "{}", ran.stderr);
         ran
     }

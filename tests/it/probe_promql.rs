@@ -9,12 +9,12 @@ use std::time::Duration;
 use chrono::DateTime;
 use holdpoint::checklist::reading::Reading;
 use holdpoint::diag::{Diagnostics, SourceMap};
-use holdpoint::model::{Expectation, Found, Matcher, MeasureName, Measures, Observation, Value};
-use holdpoint::probe::{Compiling, Look, Probe, Wants, promql::KIND};
+use holdpoint::model::{Against, Expectation, Found, Matcher, MeasureName, Measures, Observation, Value};
+use holdpoint::probe::{Along, Compiling, Look, Probe, Wants, promql::KIND};
 use holdpoint::shape;
 use holdpoint::source::{self, Sources};
 use holdpoint::sys::World;
-use holdpoint::template::Scope;
+use holdpoint::template::{Place, Scope, Template};
 
 use crate::support::prometheus::Prometheus;
 
@@ -38,6 +38,11 @@ fn compile(url: &str, promql: &str, wants: &[&str]) -> Compiled {
 
 /// Compiles `promql:` with these `sources:`.
 fn compile_with(declared: &str, promql: &str, wants: &[&str]) -> Compiled {
+    compile_beside(declared, promql, wants, None)
+}
+
+/// Compiles `promql:` in a checklist with a soak, with what is asked along.
+fn compile_beside(declared: &str, promql: &str, wants: &[&str], along: Option<Along>) -> Compiled {
     let inputs = serde_json::json!({ "inputs": { "variant": "canary", "limit": 5 } });
     let serde_json::Value::Object(roots) = inputs else { panic!("a map") };
     let scope = Scope::new(roots);
@@ -64,8 +69,8 @@ fn compile_with(declared: &str, promql: &str, wants: &[&str]) -> Compiled {
         source: None,
         timeout,
         ignore: &[],
-        along: None,
-        soak: false,
+        soak: along.is_some(),
+        along,
     };
     let probe = (KIND.compile)(&mut compiling, node);
     let said =
@@ -79,8 +84,15 @@ async fn observe(url: &str, promql: &str, wants: &[&str]) -> Observation {
 
 async fn look(compiled: Compiled, timeout: Duration) -> Observation {
     let world = World::real();
-    let look = Look {
-        world: &world,
+    let look = moment(&compiled, &world, timeout);
+    let probe = compiled.probe.as_ref().unwrap_or_else(|| panic!("{:?}", compiled.said));
+    probe.observe(&look).await
+}
+
+/// A look that happens now.
+fn moment<'a>(compiled: &'a Compiled, world: &'a World, timeout: Duration) -> Look<'a> {
+    Look {
+        world,
         scope: &compiled.scope,
         sources: &compiled.sources,
         timeout,
@@ -88,9 +100,7 @@ async fn look(compiled: Compiled, timeout: Duration) -> Observation {
         as_of: None,
         soak: None,
         archive: None,
-    };
-    let probe = compiled.probe.unwrap_or_else(|| panic!("{:?}", compiled.said));
-    probe.observe(&look).await
+    }
 }
 
 async fn measures(url: &str, promql: &str, wants: &[&str]) -> Measures {
@@ -156,6 +166,8 @@ async fn a_real_prometheus_is_asked() {
     comparisons(&url).await;
     nothing_found(&url).await;
     ranges(&url).await;
+    the_past(&url).await;
+    baselines(&url).await;
     refusals(&url).await;
 }
 
@@ -245,6 +257,61 @@ async fn ranges(url: &str) {
     let m = measures(url, &never, &[]).await;
     assert!(words(&m, "max").contains("has never existed here"), "{}", words(&m, "max"));
     assert_eq!(words(&m, "series"), "0");
+}
+
+/// A time so many seconds before the end of what is recorded.
+fn before_end(seconds: i64) -> Option<DateTime<chrono::Utc>> {
+    DateTime::from_timestamp(END - seconds, 0)
+}
+
+async fn the_past(url: &str) {
+    let world = World::real();
+    let timeout = Duration::from_secs(10);
+    let compiled = compile(url, "level", &[]);
+    let probe = compiled.probe.as_ref().expect("a probe");
+    assert!(probe.can_look_back());
+    let look = Look { as_of: before_end(1800), ..moment(&compiled, &world, timeout) };
+    let Found::Measures(then) = probe.observe(&look).await.found else { panic!("measured") };
+    assert_eq!(words(&then, "value"), "30");
+    let declared = format!("{{ prometheus: {{ url: \"{url}\" }} }}");
+    let along = Along::Offset(Duration::from_secs(60));
+    let compiled =
+        compile_beside(&declared, "{ query: level, range: { last: soak, step: 1m } }", &["first", "last"], Some(along));
+    let probe = compiled.probe.as_ref().unwrap_or_else(|| panic!("{:?}", compiled.said));
+    let soak = before_end(1200).zip(before_end(0));
+    // Half of the soak is over: it is looked at from its start until then.
+    let look = Look { as_of: before_end(600), soak, ..moment(&compiled, &world, timeout) };
+    let Found::Measures(half) = probe.observe(&look).await.found else { panic!("measured") };
+    assert_eq!((words(&half, "first"), words(&half, "last")), ("20".into(), "10".into()));
+    let look = Look { as_of: before_end(600), ..moment(&compiled, &world, timeout) };
+    assert!(matches!(probe.observe(&look).await.found, Found::CouldNotLook { retry: false, .. }));
+}
+
+async fn baselines(url: &str) {
+    let world = World::real();
+    let declared = format!("{{ prometheus: {{ url: \"{url}\" }} }}");
+    let query = |text: &str| Template::parse(text, Place::Promql).expect("a query");
+    let hour_before = "the same query 30m earlier, 2024-01-01 11:30:00 UTC";
+    let table = [
+        (Along::Offset(Duration::from_secs(1800)), "180 180 180", hour_before),
+        (Along::Query(query("level + {{ inputs.limit }}")), "5", "level + 5, 2024-01-01 12:00:00 UTC"),
+        (Along::Query(query("gone")), "the metric gone stopped at", "gone, 2024-01-01 12:00:00 UTC"),
+        (Along::Query(query("level + on () requests_total")), "could not compute", "level + on () requests_total"),
+    ];
+    for (along, value, origin) in table {
+        let compiled = compile_beside(&declared, "requests_total", &["value"], Some(along));
+        let probe = compiled.probe.as_ref().expect("a probe");
+        assert!(probe.takes_along());
+        let look = Look { as_of: before_end(0), ..moment(&compiled, &world, Duration::from_secs(10)) };
+        let references = probe.along(&look).await;
+        let [reference] = references.as_slice() else { panic!("{references:?}") };
+        let measured: Measures = [(reference.measure.clone(), reference.value.clone())].into_iter().collect();
+        assert!(words(&measured, "value").contains(value), "{reference:?}");
+        assert_eq!((reference.name, reference.origin.as_str()), (Against::Baseline, origin));
+    }
+    let nothing = compile(url, "level", &["value"]);
+    let look = moment(&nothing, &world, Duration::from_secs(10));
+    assert!(nothing.probe.as_ref().expect("a probe").along(&look).await.is_empty());
 }
 
 async fn refusals(url: &str) {

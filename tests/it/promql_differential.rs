@@ -5,8 +5,11 @@
 //! after a minute, and all durations are multiples of 15 s; subqueries, whose points stand at multiples of their step, are
 //! not put into each other. What Prometheus 3 changed besides is kept away from: counters stay far above zero (where the
 //! extrapolation differs), functions that are new in it are left out, and so are what Prometheus 2 does wrong: `atan2`
-//! keeps the metric's name there, and `predict_linear` moves a range that stands at a time of its own. `stddev` of
-//! infinite values is left out because the way of computing decides what comes of it.
+//! keeps the metric's name there, `predict_linear` moves a range that stands at a time of its own, `timestamp` forgets
+//! the offset of a selector with such a time, and infinite values have no `stddev`.
+//!
+//! Where rounding decides, only samples as they are stand in the query: which of nearly equal series `topk` keeps, what
+//! is left of a division (`%`), how a half is rounded, what digits `count_values` writes.
 //!
 //! `HOLDPOINT_SEED` and `HOLDPOINT_QUERIES` choose another run, a longer one perhaps.
 
@@ -145,7 +148,7 @@ fn data() -> (Memory, String) {
                 });
                 add("requests_total", &[base[0], base[1], ("code", code)], counter.collect());
             }
-            let gauge = times().map(|t| Sample { t, v: random.below(2001) as f64 / 8.0 - 125.0 });
+            let gauge = times().map(|t| Sample { t, v: random.below(2_000_000_001) as f64 / 8e6 - 125.0 });
             let gauge: Vec<_> = gauge.collect();
             // Some samples are missing, some series too.
             let gappy = gauge.iter().filter(|s| (s.t / 900_000) % 3 != 0).copied().collect();
@@ -283,7 +286,7 @@ impl Random {
     }
 
     fn arithmetic(&mut self) -> &'static str {
-        self.pick(&["+", "-", "*", "/", "%", "^"])
+        self.pick(&["+", "-", "*", "/", "^"])
     }
 
     fn comparison(&mut self) -> &'static str {
@@ -333,19 +336,19 @@ impl Random {
 
     fn maths(&mut self, depth: u32, inner: bool) -> String {
         let vector = self.vector(depth - 1, inner);
-        match self.below(6) {
-            0 => format!("round({vector}, {})", self.pick(&["1", "0.5", "10"])),
+        match self.below(7) {
+            0 => format!("round({}{}, {})", self.selector(), self.shift(), self.pick(&["1", "0.5", "10"])),
+            4 => format!("{}({}{})", self.pick(&["ceil", "floor"]), self.selector(), self.shift()),
             1 => format!("clamp({vector}, {}, {})", self.pick(&["-10", "0"]), self.pick(&["50", "1000", "-20"])),
             2 => format!("{}({vector}, {})", self.pick(&["clamp_min", "clamp_max"]), self.scalar(1)),
             3 => {
                 let name = self.pick(&[
                     "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
                 ]);
-                format!("{name}({vector} % 3)")
+                format!("{name}({}{} % 3)", self.selector(), self.shift())
             }
             _ => {
-                let name =
-                    self.pick(&["abs", "ceil", "floor", "sqrt", "ln", "log2", "log10", "sgn", "deg", "rad", "exp"]);
+                let name = self.pick(&["abs", "sqrt", "ln", "log2", "log10", "sgn", "deg", "rad", "exp"]);
                 format!("{name}({vector})")
             }
         }
@@ -373,21 +376,40 @@ impl Random {
         }
     }
 
+    /// Makes series of different values.
+    fn different(&mut self) -> String {
+        let selector = self.matchers("temperature");
+        match self.below(3) {
+            0 => format!("avg_over_time({selector}[{}])", self.duration()),
+            1 => format!("({selector} * 2)"),
+            _ => format!("{selector}{}", self.shift()),
+        }
+    }
+
     fn aggregation(&mut self, depth: u32, inner: bool) -> String {
-        let (vector, grouping) = (self.vector(depth - 1, inner), self.grouping());
-        match self.below(8) {
-            0 => format!("{}{grouping}({}, {vector})", self.pick(&["topk", "bottomk"]), self.pick(&["1", "3", "0"])),
-            1 => format!("quantile{grouping}({}, {vector})", self.pick(&["0.5", "0.9", "1", "-0.5"])),
-            2 => format!("count_values{grouping}(\"value\", {vector})"),
+        let grouping = self.grouping();
+        match self.below(10) {
+            0 => {
+                let (name, k) = (self.pick(&["topk", "bottomk"]), self.pick(&["1", "3", "0"]));
+                format!("{name}{grouping}({k}, {})", self.different())
+            }
+            1 => {
+                let q = self.pick(&["0.5", "0.9", "1", "-0.5"]);
+                format!("quantile{grouping}({q}, {})", self.vector(depth - 1, inner))
+            }
+            2 => format!("count_values{grouping}(\"value\", {}{})", self.selector(), self.shift()),
+            3 => format!("{}{grouping}({})", self.pick(&["stddev", "stdvar"]), self.different()),
             _ => {
-                let name = self.pick(&["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"]);
-                let name = if vector.contains("odd") && name.starts_with("std") { "count" } else { name };
-                format!("{name}{grouping}({vector})")
+                let name = self.pick(&["sum", "avg", "min", "max", "count", "group"]);
+                format!("{name}{grouping}({})", self.vector(depth - 1, inner))
             }
         }
     }
 
     fn with_scalar(&mut self, depth: u32, inner: bool) -> String {
+        if self.one_in(8) {
+            return format!("({} % {})", self.selector(), self.number());
+        }
         let (vector, scalar) = (self.vector(depth - 1, inner), self.scalar(1));
         let op = match self.below(3) {
             0 => self.comparison().to_owned(),
@@ -437,7 +459,7 @@ impl Random {
         match self.below(6) {
             0 => format!("absent({vector})"),
             1 => format!("vector({})", self.scalar(1)),
-            2 => format!("timestamp({vector})"),
+            2 if !(vector.contains('@') && vector.contains("offset")) => format!("timestamp({vector})"),
             3 => format!("sort_desc({vector})"),
             4 => {
                 let part =

@@ -29,11 +29,6 @@ const STEP_KEYS: &[Field] = &[
         "Must hold throughout a time.",
     ),
     field("baseline", time::BASELINE, "What the word `baseline` in its comparators stands for."),
-    field(
-        "compare",
-        Shape::Object(&time::COMPARE),
-        "Holds the series of a query against those of another one, by rank.",
-    ),
     field("retry", RETRY, "Further attempts after errors of looking; a pass after one is marked flaky."),
     field("timeout", Shape::Duration, "How long one look may take."),
     field("source", Shape::Text, "The source to ask, by its name under `sources`."),

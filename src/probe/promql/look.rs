@@ -78,7 +78,8 @@ impl Probe for Promql {
     }
 
     fn can_look_back(&self) -> bool {
-        true
+        // What holdpoint scrapes itself begins with the run.
+        !self.waits
     }
 
     fn takes_along(&self) -> bool {

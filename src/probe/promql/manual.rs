@@ -1,7 +1,8 @@
 //! The manual page of `promql`.
 
 pub(super) const PAGE: &str = r#"
-Asks a Prometheus, or whatever speaks its HTTP API. The query is parsed before anything runs.
+Asks a Prometheus, or whatever speaks its HTTP API, or pages of metrics without any server. The query is parsed before
+anything runs.
 
 ```yaml
 sources:
@@ -91,6 +92,23 @@ a step without `at` can be looked at as of any time that it still remembers.
 say why: the metric never existed here, it stopped at 14:02, a label has no such value, both sides of a division are
 zero. `on_no_data` of the step says what follows. `series` is 0 then, so `expect: { series: 0 }` states that there
 must be none.
+
+**Without a server.** A source of kind `scrape` scrapes the service's own page of metrics while the run goes on, one of
+kind `recorded` reads samples from files; holdpoint then evaluates the query itself, as Prometheus 3 would (native
+histograms apart). Such a query waits until the samples that it looks at are there, as long as `timeout` allows. When they
+are not, the step is inconclusive, whatever `on_no_data` says:
+
+```yaml
+sources:
+  orders: { kind: scrape, url: "http://localhost:8080/metrics", every: 5s }
+sections:
+  - name: Errors
+    steps:
+      - name: Errors stay under 1 %
+        promql: sum(rate(http_requests_total{status=~"5.."}[30s])) / sum(rate(http_requests_total[30s]))
+        expect: "< 1%"
+        timeout: 1m
+```
 
 **Not a failure of the service.** A Prometheus that does not answer, refuses the query, answers with something else or
 with more than `max_series` series (1000 unless said otherwise) is an error: nothing is known of the service. So is an

@@ -119,6 +119,8 @@ pub(crate) fn released() -> Sample {
         approved_by: "carol".into(),
         from: at(-86_400),
         until: at(10 * 86_400),
+        risk: None,
+        ticket: None,
     };
     let waivers = Waivers { file: "waivers.yaml".into(), digest: "ef".repeat(32), waivers: vec![waiver] };
     story.add(EventKind::Waived { waivers });

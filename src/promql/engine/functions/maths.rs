@@ -47,14 +47,22 @@ pub(in super::super) fn round(v: f64, to: f64) -> f64 {
     (v * inverse + 0.5).floor() / inverse
 }
 
-/// Returns the larger one; NaN when one is NaN.
+/// Returns the larger one; NaN when one is NaN and the other not infinite, as in Go.
 pub(in super::super) fn larger(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    match a == f64::INFINITY || b == f64::INFINITY {
+        true => f64::INFINITY,
+        false if a.is_nan() || b.is_nan() => f64::NAN,
+        false => a.max(b),
+    }
 }
 
-/// Returns the smaller one; NaN when one is NaN.
+/// Returns the smaller one; NaN when one is NaN and the other not negative and infinite, as in Go.
 pub(in super::super) fn smaller(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    match a == f64::NEG_INFINITY || b == f64::NEG_INFINITY {
+        true => f64::NEG_INFINITY,
+        false if a.is_nan() || b.is_nan() => f64::NAN,
+        false => a.min(b),
+    }
 }
 
 #[cfg(test)]
@@ -70,5 +78,7 @@ mod tests {
     fn nan_is_handed_on() {
         assert!(larger(f64::NAN, 1.0).is_nan() && smaller(1.0, f64::NAN).is_nan() && sign(f64::NAN).is_nan());
         assert_eq!((larger(1.0, 2.0), smaller(1.0, 2.0), sign(-3.0)), (2.0, 1.0, -1.0));
+        assert_eq!(larger(f64::NAN, f64::INFINITY), f64::INFINITY);
+        assert_eq!(smaller(f64::NEG_INFINITY, f64::NAN), f64::NEG_INFINITY);
     }
 }

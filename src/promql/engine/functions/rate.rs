@@ -25,17 +25,17 @@ pub(super) fn delta(range: &Range<'_>) -> Option<f64> {
 }
 
 fn change(range: &Range<'_>, of: Of) -> Option<f64> {
-    let change = match range.extent {
-        Extent::Plain => extrapolated(range, of),
-        Extent::Anchored | Extent::Smoothed => to_the_ends(range, of),
-    }?;
-    Some(if of == Of::CounterPerSecond { change / range.seconds() } else { change })
+    let per = if of == Of::CounterPerSecond { range.seconds() } else { 1.0 };
+    match range.extent {
+        Extent::Plain => extrapolated(range, of).map(|(change, factor)| change * (factor / per)),
+        Extent::Anchored | Extent::Smoothed => to_the_ends(range, of).map(|change| change / per),
+    }
 }
 
-/// Computes the change between the first and the last sample and extends it to the ends of the range: all the way when
-/// the next sample would be expected beyond the end, else by half the usual distance; a counter not below zero. See
+/// Computes the change between the first and the last sample, and how much more it is up to the ends of the range: all
+/// the way when the next sample would be expected beyond the end, else by half the usual distance; a counter not below zero. See
 /// <https://prometheus.io/docs/prometheus/latest/querying/functions/#rate>.
-fn extrapolated(range: &Range<'_>, of: Of) -> Option<f64> {
+fn extrapolated(range: &Range<'_>, of: Of) -> Option<(f64, f64)> {
     let [first, .., last] = range.samples else { return None };
     let mut change = last.v - first.v;
     if of != Of::Gauge {
@@ -57,7 +57,7 @@ fn extrapolated(range: &Range<'_>, of: Of) -> Option<f64> {
     if to_end >= threshold {
         to_end = usual / 2.0;
     }
-    Some(change * ((sampled + to_start + to_end) / sampled))
+    Some((change, (sampled + to_start + to_end) / sampled))
 }
 
 /// Computes the change between the values at the ends of the range themselves.
