@@ -188,7 +188,8 @@ mod tests {
     fn every_changed_line_is_noticed() {
         let text = claim().text();
         for (n, line) in text.lines().enumerate().skip(1) {
-            let changed: Vec<String> = text.lines().enumerate().filter(|(m, _)| *m != n).map(|(_, l)| l.into()).collect();
+            let changed: Vec<String> =
+                text.lines().enumerate().filter(|(m, _)| *m != n).map(|(_, l)| l.into()).collect();
             match Claim::find(&changed.join("\n")) {
                 Some(Ok(other)) => assert_eq!(other.differs_from(&claim()).len(), 1, "without {line}"),
                 Some(Err(_)) => {}

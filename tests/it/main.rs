@@ -35,3 +35,4 @@ mod statements;
 mod store;
 mod support;
 mod tidy;
+mod verify;

@@ -104,8 +104,7 @@ impl Rejudging {
                     let (slot, guard) = (section.at, section.part == Part::Guard);
                     let watch = Watch::of(&outline.window);
                     let outline = outline.clone();
-                    let known =
-                        Known { outline, slot, guard, watch, occasions: Occasions::default(), unjudged: false };
+                    let known = Known { outline, slot, guard, watch, occasions: Occasions::default(), unjudged: false };
                     self.steps.insert(known.outline.id.clone(), known);
                 }
             }
