@@ -20,7 +20,7 @@ use crate::sys::env::Env;
 use super::args::AttestArgs;
 use super::deliver::deliver;
 use super::past::open_existing;
-use super::{Result, signers, stdio};
+use super::{Result, known, signers, stdio};
 
 /// The largest file that is kept as evidence, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -90,6 +90,7 @@ impl Asker<'_> {
     fn keep(&self, store: &mut dyn RunStore, run: &RunId, step: &StepId, given: Given) -> Result<()> {
         // The answer is refused before its evidence is stored.
         let record = record::load(store, run)?;
+        known::of(&record, &Env::of_process()).refuse("note", &given.note)?;
         self.answer(&record, step, &given, Vec::new()).map_err(anyhow::Error::msg)?;
         let evidence: Vec<Attachment> = given.evidence.iter().map(|path| attach(store, path)).collect::<Result<_>>()?;
         let answer = self.answer(&record, step, &given, evidence).map_err(anyhow::Error::msg)?;

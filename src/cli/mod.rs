@@ -12,6 +12,7 @@ mod demo;
 mod describe;
 mod explain;
 mod init;
+mod known;
 mod load;
 mod moments;
 mod past;
