@@ -36,3 +36,4 @@ mod statements;
 mod store;
 mod support;
 mod tidy;
+mod verify;
