@@ -103,8 +103,7 @@ async fn judge_one(
     // Who signs decides on what is, not on what was.
     let options = Options { past, signed: true, ..Options::default() };
     let (_, inbox) = mpsc::unbounded_channel();
-    let ended =
-        crate::run::run(Errand { plan, world, identity, options, journal, stop, inbox, taken_up: None }).await;
+    let ended = crate::run::run(Errand { plan, world, identity, options, journal, stop, inbox, taken_up: None }).await;
     // The thread ends with its last sender, which is gone.
     let _ = tokio::task::spawn_blocking(move || thread.join()).await;
     let results = std::mem::take(&mut *kept.0.lock().unwrap_or_else(PoisonError::into_inner));

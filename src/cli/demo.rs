@@ -6,9 +6,9 @@ use crate::run::Patience;
 use crate::sys::World;
 
 use super::args::{DemoArgs, HowArgs, InputArgs, SelectArgs, Show};
+use super::conduct::{Job, carry_out, runtime};
 use super::load::{Ask, load_text};
 use super::reports::Wanted;
-use super::conduct::{Job, carry_out, runtime};
 use super::run::accept;
 use super::{Result, USAGE, signals, stdio};
 
@@ -62,7 +62,9 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
     let status = decision.exit_status();
     stdio::say(&format!("as a gate, `holdpoint run` would leave with exit status {status} ({decision})"));
     if !args.fix && decision == Decision::NoGo {
-        stdio::say("two checks fail on purpose, for one reason; `holdpoint demo --fix` runs the same against the mended service");
+        stdio::say(
+            "two checks fail on purpose, for one reason; `holdpoint demo --fix` runs the same against the mended service",
+        );
     }
     // The demonstration itself went well, unless it was cut short.
     Ok(if decision == Decision::Undecided { status } else { 0 })

@@ -22,11 +22,12 @@ mod resume;
 mod run;
 mod sign;
 mod signals;
-mod statements;
 mod signatures;
 mod signers;
+mod statements;
 mod stdio;
 mod tick;
+mod timetable;
 
 use std::process::ExitCode;
 

@@ -8,8 +8,8 @@ use anyhow::Context;
 use chrono::Utc;
 
 use crate::event::{Event, EventKind, Resumption};
-use crate::model::outline::Header;
 use crate::model::RunId;
+use crate::model::outline::Header;
 use crate::record::chain::Chain;
 use crate::record::{self, RunStore, format};
 use crate::run::{Patience, Point};
@@ -69,7 +69,8 @@ pub(super) async fn take_up(
     anyhow::ensure!(header.as_of.is_none(), "run {run} is about the past: run it again with --at");
     let world = World::real();
     let selection = selection(&header);
-    let ask = Ask { inputs: wish.inputs, select: &selection, env: &world.env, complete: true, recorded: &header.inputs };
+    let ask =
+        Ask { inputs: wish.inputs, select: &selection, env: &world.env, complete: true, recorded: &header.inputs };
     let path = Path::new(&header.checklist.path);
     let Some(mut plans) = accept(vec![load(path, &ask)?]) else { return Ok(None) };
     let plan = Arc::new(plans.pop().context("a checklist has one plan")?);
@@ -139,7 +140,10 @@ fn each_event(store: &dyn RunStore, run: &RunId, take: &mut dyn FnMut(Event)) ->
     if let Some(what) = failed {
         anyhow::bail!("run {run} is damaged: {what}");
     }
-    anyhow::ensure!(summary.head == chain.head(), "run {run} is damaged: its end is not the one that the store promises");
+    anyhow::ensure!(
+        summary.head == chain.head(),
+        "run {run} is damaged: its end is not the one that the store promises"
+    );
     Ok(())
 }
 

@@ -41,8 +41,8 @@ use tokio::sync::mpsc;
 use crate::event::{Event, EventKind, Request, Resumption, Waivers};
 use crate::model::outline::Header;
 use crate::model::{Decision, RunId};
-use crate::probe::Archive;
 use crate::plan::Plan;
+use crate::probe::Archive;
 use crate::sys::World;
 
 /// What is to be run, where, how.

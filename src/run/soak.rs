@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::event::{Checkpoint, EventKind, Look, Observed, Skip, StepResult};
-use crate::judge::window::{Counts, Occasions};
 use crate::judge;
+use crate::judge::window::{Counts, Occasions};
 use crate::model::outline::{Missed, Slot, Soak};
 use crate::model::{Outcome, quantity};
 use crate::plan::{Plan, SoakPlan};

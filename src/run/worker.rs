@@ -99,9 +99,7 @@ impl Baseline {
         };
         match self {
             Baseline::None => Vec::new(),
-            Baseline::Measured(measures, origin) => {
-                judge::references(Against::Baseline, wanted, measures, origin)
-            }
+            Baseline::Measured(measures, origin) => judge::references(Against::Baseline, wanted, measures, origin),
             Baseline::Written(quantity) => each(crate::model::Value::Number(quantity.value), "written down"),
             Baseline::Missing(why) => each(crate::model::Value::NoData(why.clone()), why),
         }
@@ -356,7 +354,8 @@ impl Worker<'_> {
 
     fn say_begun(&self, window: &Watching) {
         let until = TimeDelta::from_std(window.ends_at()).ok();
-        let until = until.and_then(|length| window.begun.unwrap_or(self.shop.world.clock.now()).checked_add_signed(length));
+        let until =
+            until.and_then(|length| window.begun.unwrap_or(self.shop.world.clock.now()).checked_add_signed(length));
         // The receiver lives as long as the run.
         let _ = self.tell.send(Tell::Begun(self.position, self.step.probe.describe(), until));
     }

@@ -7,26 +7,47 @@ use crate::support::nginx::Nginx;
 
 /// A step, and the mutations that it does not notice.
 const STEPS: &[(&str, &str, &[&str])] = &[
-    ("Health", "http: GET {{ inputs.base_url }}/ok.json\n  expect: { status: 200, json: { $.status: ok }, latency: '< 5s' }", &[]),
+    (
+        "Health",
+        "http: GET {{ inputs.base_url }}/ok.json\n  expect: { status: 200, json: { $.status: ok }, latency: '< 5s' }",
+        &[],
+    ),
     ("Page says ok", "http: GET {{ inputs.base_url }}/ok.json\n  expect: { body: { contains: ok } }", &[]),
     ("Latency alone", "http: GET {{ inputs.base_url }}/ok.json\n  expect: { latency: '< 5s' }", &["status-500"]),
-    ("Page has no error", "http: GET {{ inputs.base_url }}/ok.json\n  expect: { status: 200, body: { not: { contains: error } } }", &["empty"]),
+    (
+        "Page has no error",
+        "http: GET {{ inputs.base_url }}/ok.json\n  expect: { status: 200, body: { not: { contains: error } } }",
+        &["empty"],
+    ),
     ("Command", "exec: [echo, done]\n  expect: { exit_code: 0, stdout: done }", &[]),
     ("Output alone", "exec: [echo, done]\n  expect: { stdout: done }", &["exit-1"]),
-    ("Any text at all", "exec: [echo, done]\n  expect: { exit_code: 0, stdout: { matches: '.*' } }", &["empty", "other-text"]),
+    (
+        "Any text at all",
+        "exec: [echo, done]\n  expect: { exit_code: 0, stdout: { matches: '.*' } }",
+        &["empty", "other-text"],
+    ),
     ("No errors in the log", "log: app.log\n  expect: { matches: { ERROR: 0 } }", &["zero"]),
-    ("No errors in a log that is written", "log: app.log\n  expect: { matches: { ERROR: 0 }, scanned_lines: '> 0' }", &[]),
+    (
+        "No errors in a log that is written",
+        "log: app.log\n  expect: { matches: { ERROR: 0 }, scanned_lines: '> 0' }",
+        &[],
+    ),
     ("Not too many files", "file: '*.log'\n  expect: { count: '<= 5' }", &["zero"]),
     ("Some files", "file: '*.log'\n  expect: { count: between 1 and 5 }", &[]),
     ("Whatever it is", "file: settings.json\n  expect: { json: { $.replicas: { not: 0 } } }", &["wrong-type"]),
     ("Replicas", "file: settings.json\n  expect: { json: { $.replicas: '>= 2' } }", &[]),
-    ("One of two", "file: settings.json\n  expect: { any: [ { json: { $.replicas: 3 } }, { json: { $.mode: prod } } ] }", &[]),
+    (
+        "One of two",
+        "file: settings.json\n  expect: { any: [ { json: { $.replicas: 3 } }, { json: { $.mode: prod } } ] }",
+        &[],
+    ),
     ("An expression", "exec: [echo, done]\n  expect: { that: 'exit_code == 0 and not (lines > 5)' }", &[]),
     ("No data is fine", "file: settings.json\n  expect: { json: { $.mode: prod } }\n  on_no_data: pass", &[]),
 ];
 
 fn checklist() -> String {
-    let mut text = "holdpoint: 1\nname: Gate\ninputs: { base_url: {} }\nsections:\n- name: Section\n  steps:\n".to_owned();
+    let mut text =
+        "holdpoint: 1\nname: Gate\ninputs: { base_url: {} }\nsections:\n- name: Section\n  steps:\n".to_owned();
     for (name, step, _) in STEPS {
         text.push_str(&format!("  - name: {name}\n    {}\n", step.replace("\n  ", "\n    ")));
     }
@@ -113,7 +134,9 @@ sections:
     assert_eq!(env.run(&["run", "gate.yaml"]).status, 1);
     let proof = env.run(&["prove"]);
     assert_eq!(proof.status, 3, "{}", proof.stdout);
-    for part in ["a person answers it", "wait asserts nothing", "it was fail already", "it was skipped", "Nothing was proved"] {
+    for part in
+        ["a person answers it", "wait asserts nothing", "it was fail already", "it was skipped", "Nothing was proved"]
+    {
         assert!(proof.stdout.contains(part), "{part}: {}", proof.stdout);
     }
 }

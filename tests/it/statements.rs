@@ -173,10 +173,17 @@ fn openssl(env: &TestEnv, name: &str) -> Output {
     let mut command = Command::new("openssl");
     command.current_dir(env.path(""));
     match name {
-        "ed" => command.args(["pkeyutl", "-verify", "-pubin", "-inkey", "key.pem", "-rawin", "-in", "covered"])
+        "ed" => command
+            .args(["pkeyutl", "-verify", "-pubin", "-inkey", "key.pem", "-rawin", "-in", "covered"])
             .args(["-sigfile", "signature"]),
         other => {
-            let digest = if other == "p384" { "-sha384" } else if other == "p521" { "-sha512" } else { "-sha256" };
+            let digest = if other == "p384" {
+                "-sha384"
+            } else if other == "p521" {
+                "-sha512"
+            } else {
+                "-sha256"
+            };
             command.args(["dgst", digest, "-verify", "key.pem", "-signature", "signature", "covered"])
         }
     };

@@ -216,7 +216,12 @@ impl Stage {
         self.plan.steps.iter().position(|s| s.outline.id.as_str() == id).unwrap_or_else(|| panic!("no step {id}"))
     }
 
-    fn cast(&mut self, at: usize, looks_back: bool, play: impl Fn(u32, DateTime<Utc>) -> Scene + Send + Sync + 'static) {
+    fn cast(
+        &mut self,
+        at: usize,
+        looks_back: bool,
+        play: impl Fn(u32, DateTime<Utc>) -> Scene + Send + Sync + 'static,
+    ) {
         let step = &mut self.plan.steps[at];
         step.probe = Box::new(Player {
             id: step.outline.id.to_string(),
