@@ -107,6 +107,9 @@ pub(crate) struct HowArgs {
     /// Consent to steps that change the world
     #[arg(long)]
     pub allow_changes: bool,
+    /// A file of waivers: failures that are known and do not block for a while
+    #[arg(long, value_name = "FILE")]
+    pub waivers: Option<PathBuf>,
     /// Write a report: markdown, junit, json, tap or record, and where to (- for stdout)
     #[arg(long = "report", value_name = "FORMAT=PATH")]
     pub reports: Vec<String>,
@@ -230,6 +233,9 @@ pub(crate) struct CheckArgs {
     /// The checklists
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// A file of waivers to check beside them
+    #[arg(long, value_name = "FILE")]
+    pub waivers: Option<PathBuf>,
     #[command(flatten)]
     pub inputs: InputArgs,
     /// How mistakes are shown
@@ -268,6 +274,9 @@ pub(crate) struct AttestArgs {
     /// What was seen, or why it does not apply
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub note: String,
+    /// A file that shows it; kept in the store by its digest
+    #[arg(long, value_name = "FILE")]
+    pub evidence: Vec<PathBuf>,
     /// Who answers; the user when not given
     #[arg(long = "as", value_name = "NAME")]
     pub named: Option<String>,

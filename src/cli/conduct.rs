@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::event::{Resumption, Sink};
+use crate::event::{Resumption, Sink, Waivers};
 use crate::live::console::Console;
 use crate::live::lines::JsonLines;
 use crate::model::outline::Header;
@@ -35,6 +35,8 @@ pub(crate) struct Job<'a> {
     pub allow_changes: bool,
     /// Options that change what is run, as they would be typed.
     pub filters: Vec<String>,
+    /// The waivers that were given; those of a run that goes on stand when there are none.
+    pub waivers: Option<Waivers>,
     pub store: &'a str,
     pub world: World,
     pub signals: Signals,
@@ -120,7 +122,9 @@ async fn conduct(set_up: SetUp, wanted: &Wanted, job: &Job<'_>) -> Result<Outcom
         sinks.push(Box::new(Asker::new(run.clone(), asks.clone(), job.world.env.user())));
     }
     let (journal, thread) = Journal::start(Box::new(recorder), sinks);
+    let recorded = taken_up.as_ref().and_then(|taken_up| taken_up.point.waivers().cloned());
     let options = Options {
+        waivers: job.waivers.clone().or(recorded),
         jobs: job.how.jobs.into(),
         per_host: job.how.per_host.into(),
         allow_changes: job.allow_changes,

@@ -42,6 +42,7 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
         read_only: false,
         allow_changes: false,
         reports: Vec::new(),
+        waivers: None,
         template: None,
         format: Show::Text,
     };
@@ -51,6 +52,7 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
             how: &how,
             allow_changes: false,
             filters: Vec::new(),
+            waivers: None,
             store: &args.store.store,
             world: world.clone(),
             signals: signals.clone(),

@@ -152,7 +152,7 @@ fn read_inputs(
 }
 
 /// Reads a text file, bounded: anything larger than a checklist may be is refused unread.
-fn read(path: &Path) -> std::result::Result<String, (&'static str, String)> {
+pub(super) fn read(path: &Path) -> std::result::Result<String, (&'static str, String)> {
     let unreadable = |cause: String| ("file-unreadable", format!("cannot read the file: {cause}"));
     let meta = std::fs::metadata(path).map_err(|e| unreadable(cause(&e)))?;
     if meta.is_dir() {

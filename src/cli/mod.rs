@@ -7,10 +7,12 @@ mod backtest;
 mod carry;
 mod check;
 mod conduct;
+mod deliver;
 mod demo;
 mod describe;
 mod explain;
 mod init;
+mod known;
 mod load;
 mod moments;
 mod past;
@@ -28,6 +30,7 @@ mod statements;
 mod stdio;
 mod tick;
 mod timetable;
+mod waivers;
 
 use std::process::ExitCode;
 

@@ -58,7 +58,7 @@ fn outlines(file: &Path, record: &RunRecord, given: &InputArgs) -> Result<Option
     let set = recorded.chain(given.set.iter().cloned()).collect();
     let inputs = InputArgs { set, files: given.files.clone() };
     let (select, env) = (SelectArgs::default(), Env::of_process());
-    let loaded = load(file, &Ask { inputs: &inputs, select: &select, env: &env, complete: false })?;
+    let loaded = load(file, &Ask { inputs: &inputs, select: &select, env: &env, complete: false, recorded: &[] })?;
     stdio::tell(&loaded.complaints());
     Ok(loaded.plan.map(|plan| plan.steps.into_iter().map(|step| (step.outline.id.clone(), step.outline)).collect()))
 }

@@ -80,6 +80,9 @@ pub(super) async fn take_up(
     if let Some(why) = point.is_over(signed) {
         anyhow::bail!("run {run} cannot go on: {why}");
     }
+    let Some(waivers) = super::waivers::accept(wish.how.waivers.as_deref(), std::slice::from_ref(&*plan))? else {
+        return Ok(None);
+    };
     let accepted = accepted(&header, &plan.head.digest, &point, wish)?;
     let mut how = wish.how.clone();
     how.strict = header.strict;
@@ -88,6 +91,7 @@ pub(super) async fn take_up(
         allow_changes: how.allow_changes || (!how.read_only && consent(&plan)),
         how: &how,
         filters: header.options.clone(),
+        waivers,
         store: wish.store,
         world: world.clone(),
         signals: signals.clone(),
@@ -111,7 +115,7 @@ pub(super) async fn take_up(
 pub(super) fn header(store: &dyn RunStore, run: &RunId) -> Result<Header> {
     let mut first = None;
     store.events(run, &mut |_, json, _| {
-        first = Some(format::decode(json));
+        first = Some(format::Reader::default().decode(json));
         ControlFlow::Break(())
     })?;
     match first.with_context(|| format!("run {run} has not begun"))?.map(|event| event.kind)? {
@@ -124,9 +128,10 @@ pub(super) fn header(store: &dyn RunStore, run: &RunId) -> Result<Header> {
 fn each_event(store: &dyn RunStore, run: &RunId, take: &mut dyn FnMut(Event)) -> Result<()> {
     let mut chain = Chain::begin(run);
     let mut failed = None;
+    let mut reader = format::Reader::default();
     let summary = store.events(run, &mut |seq, json, digest| {
         let read = chain.check(seq, json, digest).map_err(|e| e.to_string());
-        match read.and_then(|()| format::decode(json).map_err(|e| format!("event {seq}: {e}"))) {
+        match read.and_then(|()| reader.decode(json).map_err(|e| format!("event {seq}: {e}"))) {
             Ok(event) => {
                 take(event);
                 ControlFlow::Continue(())

@@ -16,7 +16,7 @@ use super::conduct::{Job, carry_out, runtime};
 use super::load::{Ask, Loaded, load};
 use super::people::is_interactive;
 use super::reports::Wanted;
-use super::{Result, USAGE, moments, signals, stdio};
+use super::{Result, USAGE, moments, signals, stdio, waivers};
 
 pub(super) fn main(args: &RunArgs) -> Result<u8> {
     let world = World::real();
@@ -31,6 +31,7 @@ pub(super) fn main(args: &RunArgs) -> Result<u8> {
     let may = !args.how.read_only && past.is_none();
     let allow_changes = args.how.allow_changes || (may && plans.iter().all(consent));
     let filters = filters(args);
+    let Some(waivers) = waivers::accept(args.how.waivers.as_deref(), &plans)? else { return Ok(USAGE) };
     let runtime = runtime()?;
     let signals = runtime.block_on(async { signals::listen() })?;
     let mut worst = Decision::Go;
@@ -39,6 +40,7 @@ pub(super) fn main(args: &RunArgs) -> Result<u8> {
             how: &args.how,
             allow_changes,
             filters: filters.clone(),
+            waivers: waivers.clone(),
             store: &args.store.store,
             world: world.clone(),
             signals: signals.clone(),

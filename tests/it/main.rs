@@ -30,6 +30,7 @@ mod secrets;
 mod shell;
 mod signals;
 mod signatures;
+mod signing;
 mod soak;
 mod statements;
 mod store;

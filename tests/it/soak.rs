@@ -67,7 +67,7 @@ fn a_day_is_looked_at_by_its_timetable() {
     assert_eq!(hours(&played, "alive"), [24.0]);
     assert_eq!(played.result("errors").reason, "held at 6 checkpoints");
     let record = played.record();
-    assert_eq!(record.checkpoints.last().map(|c| (c.n, c.slot)), Some((7, Slot::End)));
+    assert_eq!(record.checkpoints.last().map(|(_, c)| (c.n, c.slot)), Some((7, Slot::End)));
 }
 
 #[test]

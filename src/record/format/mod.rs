@@ -1,9 +1,15 @@
-//! The written form of a run, version 1: the only place that serialises one.
+//! The written form of a run: the only place that serialises one.
 //!
 //! A run is one portable file of JSON Lines. The first line is the header,
-//! `{"holdpoint_record":1,"run":"…","events":N,"head":"…"}`; each further line is one event,
+//! `{"holdpoint_record":2,"run":"…","events":N,"head":"…"}`; then one line for each event,
 //! `{"digest":"…","event":{…}}`, in this spelling exactly, so that the text that the digest covers stands between
-//! fixed characters and is got back byte for byte.
+//! fixed characters and is got back byte for byte. The files that answers name as evidence follow, each once in the
+//! order of its first naming, `{"digest":"…","file":"…"}`: the SHA-256 of its bytes, and the bytes in base64.
+//!
+//! Version 2 has events that version 1 did not have, looks written [in brief](brief), and files. This program reads both.
+
+pub mod brief;
+pub mod files;
 
 use std::io::{BufRead, Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
@@ -18,26 +24,12 @@ use crate::event::Event;
 use crate::model::RunId;
 
 /// The version that this program writes, and the newest that it reads.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// The longest line that is read, in bytes. What a step keeps is bounded far below it.
 const LONGEST_LINE: u64 = 64 << 20;
 
-/// Adds the text of an event to a buffer: one line of JSON without its end.
-///
-/// # Errors
-/// An event whose values cannot be written as JSON.
-pub fn encode(event: &Event, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-    serde_json::to_writer(out, event)
-}
-
-/// Reads the text of an event.
-///
-/// # Errors
-/// Says what is wrong with the text.
-pub fn decode(json: &str) -> Result<Event, serde_json::Error> {
-    serde_json::from_str(json)
-}
+pub use brief::{Reader, Writer};
 
 /// Writes a run as one portable file. What is written was verified on the way.
 ///
@@ -51,6 +43,7 @@ pub fn export(store: &dyn RunStore, run: &RunId, out: &mut dyn Write) -> Result<
     out.write_all(b"\n").map_err(FormatError::Write)?;
     let mut chain = Chain::begin(run);
     let mut failed = None;
+    let mut named = files::Named::default();
     store.events(run, &mut |seq, json, digest| {
         // An event that was added since the header was written is for the next export.
         if seq > head.seq {
@@ -58,6 +51,7 @@ pub fn export(store: &dyn RunStore, run: &RunId, out: &mut dyn Write) -> Result<
         }
         let wrote = chain.check(seq, json, digest).map_err(|damage| FormatError::Damaged { run: run.clone(), damage });
         let wrote = wrote.and_then(|()| {
+            named.note_text(json);
             writeln!(out, "{}{}{}{json}{}", BEFORE, hex(digest), BETWEEN, AFTER).map_err(FormatError::Write)
         });
         match wrote {
@@ -72,6 +66,9 @@ pub fn export(store: &dyn RunStore, run: &RunId, out: &mut dyn Write) -> Result<
         return Err(error);
     }
     compare(&chain, &header)?;
+    for digest in named.digests() {
+        files::write(digest, &store.blob(digest)?, out)?;
+    }
     out.flush().map_err(FormatError::Write)?;
     Ok(head)
 }
@@ -87,7 +84,10 @@ pub fn export(store: &dyn RunStore, run: &RunId, out: &mut dyn Write) -> Result<
 pub fn import(input: &mut (impl BufRead + Seek), store: &mut dyn RunStore) -> Result<(RunId, Head), FormatError> {
     let from = input.stream_position().map_err(FormatError::Read)?;
     let mut folding = Folding::default();
-    let (run, head) = read(input, &mut |event, _, _| folding.take(event).map_err(FormatError::from))?;
+    let (run, head) = read(input, &mut |part| match part {
+        Part::Event(event, _, digest) => folding.take(event, digest).map_err(FormatError::from),
+        Part::File(_) => Ok(()),
+    })?;
     folding.end(head.clone())?;
     let there = match store.summary(&run) {
         Ok(there) if there.head.seq > head.seq => return Err(StoreError::Exists { run }.into()),
@@ -101,7 +101,11 @@ pub fn import(input: &mut (impl BufRead + Seek), store: &mut dyn RunStore) -> Re
     }
     let there = there.unwrap_or_else(|| Chain::begin(&run).head());
     let mut batch = Batch::default();
-    let again = read(input, &mut |event, json, digest| {
+    let again = read(input, &mut |part| {
+        let (event, json, digest) = match part {
+            Part::Event(event, json, digest) => (event, json, digest),
+            Part::File(bytes) => return Ok(store.put_blob(&bytes).map(|_| ())?),
+        };
         if event.seq == there.seq && hex(digest) != there.digest {
             return Err(StoreError::Exists { run: run.clone() }.into());
         }
@@ -129,41 +133,66 @@ pub fn import(input: &mut (impl BufRead + Seek), store: &mut dyn RunStore) -> Re
 /// Damage by its line, a newer version, events that cannot have happened.
 pub fn read_record(input: &mut dyn BufRead) -> Result<RunRecord, FormatError> {
     let mut folding = Folding::default();
-    let (_, head) = read(input, &mut |event, _, _| folding.take(event).map_err(FormatError::from))?;
+    let (_, head) = read(input, &mut |part| match part {
+        Part::Event(event, _, digest) => folding.take(event, digest).map_err(FormatError::from),
+        Part::File(_) => Ok(()),
+    })?;
     Ok(folding.end(head)?)
 }
 
-/// Reads a portable file event by event, each with its stored text and digest, and verifies it: the chain event by event before
-/// it is handed on, the head at the end.
+/// A part of a portable file.
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// An event, its stored text and its digest.
+    Event(Event, &'a str, &'a Digest),
+    /// The bytes of a file that an answer names.
+    File(Vec<u8>),
+}
+
+/// Reads a portable file part by part and verifies it: the chain event by event before it is handed on, the head behind
+/// the last, each file against its digest.
 ///
 /// # Errors
 /// Damage by its line, a newer version, and what `each` answers.
 pub fn read(
     input: &mut dyn BufRead,
-    each: &mut dyn FnMut(Event, &str, &Digest) -> Result<(), FormatError>,
+    each: &mut dyn FnMut(Part<'_>) -> Result<(), FormatError>,
 ) -> Result<(RunId, Head), FormatError> {
     let mut line = String::new();
     next_line(input, 1, &mut line)?;
     let header = read_header(&line)?;
     let mut chain = Chain::begin(&header.run);
-    loop {
-        let number = chain.seq() + 2;
-        if !next_line(input, number, &mut line)? {
-            break;
-        }
+    let mut reader = Reader::default();
+    let mut named = files::Named::default();
+    let mut number = 1;
+    while next_line(input, number + 1, &mut line)? {
+        number += 1;
         let at = |what: String| FormatError::Line { line: number, what };
+        if chain.seq() == header.events {
+            let bytes = files::read(&line, &mut named).map_err(at)?;
+            each(Part::File(bytes))?;
+            continue;
+        }
         let (digest, json) = take_apart(&line)
             .ok_or_else(|| at("it is not an event; the file was cut or edited, export the run again".into()))?;
         let digest = from_hex(digest).ok_or_else(|| at("its digest is malformed; export the run again".into()))?;
         chain.check(number - 1, json, &digest).map_err(|e| at(e.to_string()))?;
-        let event = decode(json).map_err(|e| at(format!("this version of holdpoint cannot read the event: {e}")))?;
+        let event =
+            reader.decode(json).map_err(|e| at(format!("this version of holdpoint cannot read the event: {e}")))?;
         if event.seq != number - 1 {
             return Err(at(format!("it is event {} in the place of event {}", event.seq, number - 1)));
         }
-        each(event, json, &digest)?;
+        named.note(&event);
+        each(Part::Event(event, json, &digest))?;
     }
     compare(&chain, &header)?;
-    Ok((header.run, chain.head()))
+    match named.missing() {
+        None => Ok((header.run, chain.head())),
+        Some(digest) => Err(FormatError::Line {
+            line: number + 1,
+            what: format!("the kept file {digest} is missing; the record was cut, export the run again"),
+        }),
+    }
 }
 
 /// Why a run could not be written or read.
@@ -230,7 +259,7 @@ fn read_header(line: &str) -> Result<Header, FormatError> {
         .map_err(|_| wrong("it is not the header of a record; give a file that `holdpoint export` wrote"))?;
     match found {
         0 => Err(wrong("there is no version 0 of the record")),
-        VERSION => serde_json::from_str(line).map_err(|e| wrong(&format!("the header is damaged: {e}"))),
+        1..=VERSION => serde_json::from_str(line).map_err(|e| wrong(&format!("the header is damaged: {e}"))),
         _ => Err(FormatError::Newer { found }),
     }
 }
