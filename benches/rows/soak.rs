@@ -45,7 +45,8 @@ pub(crate) fn verdicts(_scale: Scale) -> Vec<Line> {
     let each: Vec<String> = QUERIES.iter().map(|query| (*query).to_owned()).collect();
     section(&mut text, "Start", "start", &each[..1]);
     section(&mut text, "Look", "checkpoint", &each);
-    let whole = ["max_over_time(process_memory_bytes[24h])", "count_over_time(up[24h])", "increase(requests_total[24h])"];
+    let whole =
+        ["max_over_time(process_memory_bytes[24h])", "count_over_time(up[24h])", "increase(requests_total[24h])"];
     let end: Vec<String> = each.into_iter().take(6).chain(whole.map(str::to_owned)).collect();
     section(&mut text, "End", "end", &end);
     std::fs::write(here.path().join("day.yaml"), text).expect("a checklist");
@@ -97,7 +98,11 @@ pub(crate) fn week(scale: Scale) -> Vec<Line> {
         bytes / looks,
         memory
     );
-    vec![Line::alone(&format!("{days} days, 50 steps each minute: {looks} looks, recorded"), ours, "goal seconds, flat")]
+    vec![Line::alone(
+        &format!("{days} days, 50 steps each minute: {looks} looks, recorded"),
+        ours,
+        "goal seconds, flat",
+    )]
 }
 
 /// Looks at a made-up number.

@@ -64,7 +64,9 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
     let status = decision.exit_status();
     stdio::say(&format!("as a gate, `holdpoint run` would leave with exit status {status} ({decision})"));
     if !args.fix && decision == Decision::NoGo {
-        stdio::say("two checks fail on purpose, for one reason; `holdpoint demo --fix` runs the same against the mended service");
+        stdio::say(
+            "two checks fail on purpose, for one reason; `holdpoint demo --fix` runs the same against the mended service",
+        );
     }
     // The demonstration itself went well, unless it was cut short.
     Ok(if decision == Decision::Undecided { status } else { 0 })

@@ -115,7 +115,7 @@ pub(super) async fn take_up(
 pub(super) fn header(store: &dyn RunStore, run: &RunId) -> Result<Header> {
     let mut first = None;
     store.events(run, &mut |_, json, _| {
-        first = Some(format::decode(json));
+        first = Some(format::Reader::default().decode(json));
         ControlFlow::Break(())
     })?;
     match first.with_context(|| format!("run {run} has not begun"))?.map(|event| event.kind)? {
@@ -128,9 +128,10 @@ pub(super) fn header(store: &dyn RunStore, run: &RunId) -> Result<Header> {
 fn each_event(store: &dyn RunStore, run: &RunId, take: &mut dyn FnMut(Event)) -> Result<()> {
     let mut chain = Chain::begin(run);
     let mut failed = None;
+    let mut reader = format::Reader::default();
     let summary = store.events(run, &mut |seq, json, digest| {
         let read = chain.check(seq, json, digest).map_err(|e| e.to_string());
-        match read.and_then(|()| format::decode(json).map_err(|e| format!("event {seq}: {e}"))) {
+        match read.and_then(|()| reader.decode(json).map_err(|e| format!("event {seq}: {e}"))) {
             Ok(event) => {
                 take(event);
                 ControlFlow::Continue(())

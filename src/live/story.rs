@@ -18,7 +18,6 @@ pub(super) fn line(kind: &EventKind, progress: &Progress, ink: Ink) -> Option<St
         EventKind::Released { section, release } => released(&title(section, progress), release),
         EventKind::Paused { why, until } => (Tone::Yellow, paused(why, *until, &progress.run)),
         EventKind::Resumed { resumption } => (Tone::Yellow, resumed(resumption, progress)),
-        EventKind::Waiting { why, until } => (Tone::Dim, waiting(why, *until)),
         EventKind::ClockMoved { what } => (Tone::Yellow, format!("the clock: {what}")),
         EventKind::Waived { waivers } => (Tone::Dim, waived(waivers)),
         EventKind::Signed { signature } => (Tone::Bold, signed(signature)),

@@ -181,7 +181,7 @@ fn misfit(window: &Window) -> Option<(&'static str, String)> {
         Some((key, format!("`{key}` ({}) is longer than `{than}` ({})", time(length), time(limit))))
     };
     match *window {
-        Window::Once | Window::Guard { .. } => None,
+        Window::Once => None,
         Window::Eventually { within, .. } if within.is_zero() => {
             Some(("within", "`within` must be longer than nothing".into()))
         }

@@ -7,13 +7,28 @@ use chrono::{DateTime, Utc};
 
 use crate::event::{Look, StepResult};
 use crate::judge;
-use crate::model::{Against, Decision, Expectation, Found, MeasureName, Measures, Reference, RunId, StepId};
+use crate::model::{
+    Against, Decision, Expectation, Found, MeasureName, Measures, Quantity, Reference, RunId, StepId, Value,
+};
 use crate::plan::{BaselinePlan, EarlierRun, Plan, PlanStep};
 use crate::probe::{Archive, WantedRun};
 
 use super::dispatcher::Dispatcher;
 use super::soak::stamp;
-use super::worker::Baseline;
+
+/// What stands for the word `baseline`.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Baseline {
+    /// Nothing, or the probe asks for it itself.
+    #[default]
+    None,
+    /// What was measured elsewhere, and where.
+    Measured(Measures, String),
+    /// A value that is written down.
+    Written(Quantity),
+    /// It should be there and is not: why.
+    Missing(String),
+}
 
 /// Values of earlier looks of one step.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,6 +74,27 @@ impl Memory {
 /// Lists what expectations are relative to, with the measures of which values are needed.
 pub(crate) fn wanted(expectations: &[Option<&Expectation>]) -> Vec<(Against, MeasureName)> {
     expectations.iter().flatten().flat_map(|expectation| judge::relatives(expectation)).collect()
+}
+
+impl Baseline {
+    /// Returns what stands for the word `baseline`, for every measure that is wanted.
+    pub(crate) fn references(&self, wanted: &[(Against, MeasureName)]) -> Vec<Reference> {
+        let each = |value: Value, origin: &str| {
+            let of = |(_, measure): &(Against, MeasureName)| Reference {
+                name: Against::Baseline,
+                measure: measure.clone(),
+                value: value.clone(),
+                origin: origin.to_owned(),
+            };
+            wanted.iter().filter(|(against, _)| *against == Against::Baseline).map(of).collect()
+        };
+        match self {
+            Baseline::None => Vec::new(),
+            Baseline::Measured(measures, origin) => judge::references(Against::Baseline, wanted, measures, origin),
+            Baseline::Written(quantity) => each(Value::Number(quantity.value), "written down"),
+            Baseline::Missing(why) => each(Value::NoData(why.clone()), why),
+        }
+    }
 }
 
 impl Dispatcher {

@@ -66,7 +66,7 @@ impl Dispatcher {
             }
             let reason = format!("{kind} cannot be asked about the past ({})", stamp(past.at));
             // Nothing is to be waited for in the past.
-            let needless = self.plan.steps[step].probe.needs().is_some();
+            let needless = kind == "wait";
             let skip = if past.leave_out || needless { Skip::NotSelected } else { Skip::Refused };
             return Some((Outcome::Skipped, Some(skip), reason));
         }

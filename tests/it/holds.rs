@@ -74,8 +74,12 @@ fn a_plain_yes_is_not_enough_where_roles_must_sign() {
         move |_: &_, ask: &tokio::sync::mpsc::UnboundedSender<Asked>, _: &_| drop(ask.send(release(true, signed)))
     };
     let leave = |_: &_, ask: &tokio::sync::mpsc::UnboundedSender<Asked>, _: &_| drop(ask.send(Asked::Leave));
-    let played = patient(Stage::new(&promotion("{ sign: [sre] }"), &[])).act(HOUR, ask(false)).act(2 * HOUR, leave).run();
-    assert_eq!((played.ended.decision, counts(&played, |e| matches!(e, EventKind::Released { .. }))), (Decision::Held, 0));
+    let played =
+        patient(Stage::new(&promotion("{ sign: [sre] }"), &[])).act(HOUR, ask(false)).act(2 * HOUR, leave).run();
+    assert_eq!(
+        (played.ended.decision, counts(&played, |e| matches!(e, EventKind::Released { .. }))),
+        (Decision::Held, 0)
+    );
     let played = patient(Stage::new(&promotion("{ sign: [sre] }"), &[])).act(HOUR, ask(true)).run();
     assert_eq!(played.looks("roll-out"), [3600.0]);
 }
@@ -85,7 +89,10 @@ fn behind_a_required_failure_nobody_is_asked() {
     let played = Stage::new(&promotion("true"), &[]).play("healthy", |_| Scene::Exit(1.0, 0)).run();
     assert_eq!(played.ended.decision, Decision::NoGo);
     assert_eq!(counts(&played, |e| matches!(e, EventKind::Held { .. })), 0);
-    assert_eq!((played.result("roll-out").skip, played.result("roll-back").outcome), (Some(Skip::Blocked), Outcome::Pass));
+    assert_eq!(
+        (played.result("roll-out").skip, played.result("roll-back").outcome),
+        (Some(Skip::Blocked), Outcome::Pass)
+    );
 }
 
 #[test]
@@ -135,9 +142,8 @@ fn a_guard_that_trips_stops_everything_and_starts_the_way_back() {
 
 #[test]
 fn a_short_breach_is_forgiven_and_the_guard_looks_a_last_time() {
-    let short = |when: chrono::DateTime<chrono::Utc>| {
-        Scene::Exit(f64::from(u8::from((60..90).contains(&when.timestamp()))), 0)
-    };
+    let short =
+        |when: chrono::DateTime<chrono::Utc>| Scene::Exit(f64::from(u8::from((60..90).contains(&when.timestamp()))), 0);
     let stage = || Stage::new(&guarded(", tolerate: 1m", TWO), &[]).play("long", |_| Scene::Exit(0.0, 100));
     let played = stage().play_now("few-errors", short).run();
     assert_eq!(played.ended.decision, Decision::Go, "{:?}", played.ended);

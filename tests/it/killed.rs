@@ -107,9 +107,9 @@ fn a_soak_killed_twenty_times_records_what_an_undisturbed_one_does() {
     let ((_, calm), (_, rough)) = (load(&calm).expect("a run"), load(&rough).expect("a run"));
     assert_eq!(essence(&rough), essence(&calm));
     assert_eq!(rough.decided, calm.decided);
-    let numbers = |record: &RunRecord| record.checkpoints.iter().map(|c| (c.n, c.slot)).collect::<Vec<_>>();
+    let numbers = |record: &RunRecord| record.checkpoints.iter().map(|(_, c)| (c.n, c.slot)).collect::<Vec<_>>();
     assert_eq!(numbers(&rough), numbers(&calm));
-    assert!(rough.checkpoints.iter().all(|checkpoint| checkpoint.how != Observed::Missed));
+    assert!(rough.checkpoints.iter().all(|(_, checkpoint)| checkpoint.how != Observed::Missed));
     assert!(!rough.resumptions.is_empty() && calm.resumptions.is_empty());
 }
 

@@ -166,7 +166,8 @@ fn answer(status: &str, kind: &str, body: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_page_is_scraped_and_asked_about() {
-    let service = Rogue::answering(page("# TYPE a counter\na{x=\"1\",job=\"own\"} 3\na{x=\"2\"} 4\nnan NaN\ninf +Inf\n"));
+    let service =
+        Rogue::answering(page("# TYPE a counter\na{x=\"1\",job=\"own\"} 3\na{x=\"2\"} 4\nnan NaN\ninf +Inf\n"));
     let url = service.url("/metrics");
     let mut asking = Asking::new(&format!("app: {{ kind: scrape, url: '{url}', labels: {{ env: test }} }}\n"));
     assert_eq!(asking.said("sum(a)").await, "7");
@@ -305,7 +306,8 @@ async fn samples_that_prometheus_would_drop_are_dropped_and_said() {
         now - 60_000
     );
     let service = Rogue::answering(page(&body));
-    let mut asking = Asking::new(&format!("app: {{ kind: scrape, url: '{}', every: 100s, keep: 10m }}\n", service.url("/")));
+    let mut asking =
+        Asking::new(&format!("app: {{ kind: scrape, url: '{}', every: 100s, keep: 10m }}\n", service.url("/")));
     let seen = asking.look("a").await;
     assert_eq!(said(&seen), "1", "the first of two counts");
     let notes = notes(&seen);

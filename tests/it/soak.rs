@@ -67,7 +67,7 @@ fn a_day_is_looked_at_by_its_timetable() {
     assert_eq!(hours(&played, "alive"), [24.0]);
     assert_eq!(played.result("errors").reason, "held at 6 checkpoints");
     let record = played.record();
-    assert_eq!(record.checkpoints.last().map(|c| (c.n, c.slot)), Some((7, Slot::End)));
+    assert_eq!(record.checkpoints.last().map(|(_, c)| (c.n, c.slot)), Some((7, Slot::End)));
 }
 
 #[test]
@@ -133,15 +133,15 @@ fn a_missed_checkpoint_is_asked_for_its_own_time_and_never_passes_unseen() {
     assert_eq!(how, [InTime, InTime, Late, Late, InTime, InTime, InTime, InTime]);
     // What can be asked about the past was asked for the time when it was due.
     use Outcome::{Fail, Inconclusive, Pass};
-    assert_eq!(
-        checked(&played, "errors"),
-        [(1, Pass), (2, Fail), (3, Pass), (4, Pass), (5, Pass), (6, Pass)]
-    );
+    assert_eq!(checked(&played, "errors"), [(1, Pass), (2, Fail), (3, Pass), (4, Pass), (5, Pass), (6, Pass)]);
     assert_eq!(played.result("errors").look.as_ref().and_then(|look| look.as_of), Some(at(8.0)));
     // What cannot be is not known.
     assert_eq!(checked(&played, "memory")[1], (2, Inconclusive));
     let reason = &played.result("memory").reason;
-    assert!(reason.contains("was not observed at +8h") && reason.contains("cannot be asked about the past"), "{reason}");
+    assert!(
+        reason.contains("was not observed at +8h") && reason.contains("cannot be asked about the past"),
+        "{reason}"
+    );
     assert_eq!(played.ended.decision, Decision::NoGo);
 
     let make = || Stage::new(&day(", missed: inconclusive", ""), &[]).play_at("errors", fails_at_eight);
@@ -167,7 +167,8 @@ fn whoever_sets_the_clock_makes_nothing_due_early() {
 fn a_machine_that_slept_is_late_and_says_so() {
     let sleep = |minutes: u64| {
         let nap = Duration::from_secs(60 * minutes);
-        Stage::new(&day("", ""), &[]).act(4 * HOUR - Duration::from_secs(60), move |clock, _, _| clock.sleep_through(nap))
+        Stage::new(&day("", ""), &[])
+            .act(4 * HOUR - Duration::from_secs(60), move |clock, _, _| clock.sleep_through(nap))
     };
     let played = sleep(10).run();
     assert_eq!((played.ended.decision, checkpoints(&played)[1].2), (Decision::Go, Observed::InTime));
@@ -234,8 +235,10 @@ fn a_soak_that_is_killed_after_any_event_comes_to_the_same() {
             assert_eq!(again.ended.decision, decision, "killed after {n}: {:?}", kept.last());
             assert_eq!(again.events[..n], *kept, "killed after {n}");
             // A change that was begun is not begun a second time: whether it was made is not known.
-            let begun = |e: &Event| matches!(&e.kind, EventKind::StepStarted { step, .. } if step.as_str() == "roll-back");
-            let done = |e: &Event| matches!(&e.kind, EventKind::StepFinished { step, .. } if step.as_str() == "roll-back");
+            let begun =
+                |e: &Event| matches!(&e.kind, EventKind::StepStarted { step, .. } if step.as_str() == "roll-back");
+            let done =
+                |e: &Event| matches!(&e.kind, EventKind::StepFinished { step, .. } if step.as_str() == "roll-back");
             let (mut mine, mut theirs) = (essence(&again), essence(&whole));
             if kept.iter().any(begun) && !kept.iter().any(done) {
                 let unknown = mine.iter().find(|(id, ..)| id == "roll-back").map(|(_, outcome, _)| *outcome);
@@ -260,9 +263,8 @@ fn a_soak_that_is_stopped_at_any_minute_comes_to_the_same() {
         assert_eq!(stopped.ended.decision, Decision::Undecided, "minute {minute}");
         let again = make().after(&stopped.events, Duration::from_secs(5)).run();
         assert_eq!(again.ended.decision, Decision::Go, "minute {minute}: {:?}", again.ended);
-        let sections = |played: &Played| {
-            essence(played).into_iter().filter(|(id, ..)| id != "tidy-up").collect::<Vec<_>>()
-        };
+        let sections =
+            |played: &Played| essence(played).into_iter().filter(|(id, ..)| id != "tidy-up").collect::<Vec<_>>();
         assert_eq!(sections(&again), sections(&whole), "minute {minute}");
     }
 }
