@@ -73,8 +73,9 @@ pub(crate) async fn carry_out(plan: Plan, wanted: &Wanted, job: &Job<'_>) -> Res
     let identity = super::run::identity(&plan, job);
     let run = identity.run.clone();
     let begun = store::open(job.store).and_then(|mut store| {
+        store.begin(&run)?;
         let owner = store.own(&run)?;
-        Ok((Recorder::new(store, run.clone())?, owner))
+        Ok((Recorder::resume(store, run.clone())?, owner))
     });
     let (recorder, owner) = match begun {
         Ok(begun) => begun,
