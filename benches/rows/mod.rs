@@ -6,6 +6,7 @@ mod engine;
 mod http;
 mod log;
 mod prometheus;
+mod promql;
 mod report;
 mod wrk;
 
@@ -34,4 +35,5 @@ pub(crate) const ROWS: &[Row] = &[
     ("P8", report::of_many),
     ("P9", engine::no_ops),
     ("P10", engine::commands),
+    ("E1", promql::histogram),
 ];

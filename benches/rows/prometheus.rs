@@ -8,7 +8,7 @@ use super::{Scale, checklists, wrk};
 use crate::measure::{Line, folder, holdpoint, median, present, times};
 
 #[path = "../../tests/it/support/prometheus.rs"]
-mod support;
+pub(super) mod support;
 
 const QUERIES: [&str; 8] = [
     "sum(rate(requests_total{code=~\"5..\"}[5m])) / sum(rate(requests_total[5m]))",

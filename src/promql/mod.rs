@@ -2,7 +2,8 @@
 //! but cannot mean what they say. Knows nothing of checklists and does no I/O.
 //!
 //! Read in this order: [`tokens`] cuts a query into words, [`parse`] checks it, `mistake` finds the place of what is wrong,
-//! [`compare`] takes `x < 5` apart, [`selectors`] lists what is looked up, [`lint`] warns.
+//! [`compare`] takes `x < 5` apart, [`selectors`] lists what is looked up, [`lint`] warns. [`engine`] evaluates a query over
+//! samples that are at hand.
 
 pub mod compare;
 pub mod engine;

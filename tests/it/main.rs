@@ -14,6 +14,7 @@ mod probe_log;
 mod probe_promql;
 mod probe_tcp;
 mod promql_differential;
+mod promql_limits;
 mod promqltest;
 mod readme;
 mod record;
