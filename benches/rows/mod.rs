@@ -8,6 +8,7 @@ mod log;
 mod pages;
 mod prometheus;
 mod report;
+mod soak;
 mod wrk;
 
 use crate::measure::Line;
@@ -34,7 +35,10 @@ pub(crate) const ROWS: &[Row] = &[
     ("P6", prometheus::queries),
     ("E2", pages::read),
     ("E3", pages::keep),
+    ("P7", soak::verdicts),
     ("P8", report::of_many),
     ("P9", engine::no_ops),
     ("P10", engine::commands),
+    ("P12", soak::idle),
+    ("P13", soak::week),
 ];

@@ -22,6 +22,12 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Show what would run, in which order, against what
     Plan(PlanArgs),
+    /// Go on with a run that was left or cut short
+    Resume(ResumeArgs),
+    /// Do what is due of runs that are spread over hours, and leave: for cron and CI
+    Tick(TickArgs),
+    /// Judge a checklist as of many past times
+    Backtest(BacktestArgs),
     /// Answer the manual steps of a run
     Attest(AttestArgs),
     /// Sign a run, or a hold point of it, with your SSH key
@@ -32,6 +38,10 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Show that the gate can go red: judge a run again on measures changed for the worse
     Prove(ProveArgs),
+    /// Verify a record or a sign-off document: the chain, the files, the signatures, and every verdict judged again
+    Verify(VerifyArgs),
+    /// Put an exported record into the store
+    Import(ImportArgs),
     /// List the runs of the store
     Runs(RunsArgs),
     /// Show a run
@@ -101,6 +111,9 @@ pub(crate) struct HowArgs {
     /// Consent to steps that change the world
     #[arg(long)]
     pub allow_changes: bool,
+    /// A file of waivers: failures that are known and do not block for a while
+    #[arg(long, value_name = "FILE")]
+    pub waivers: Option<PathBuf>,
     /// Write a report: markdown, junit, json, tap or record, and where to (- for stdout)
     #[arg(long = "report", value_name = "FORMAT=PATH")]
     pub reports: Vec<String>,
@@ -129,10 +142,84 @@ pub(crate) struct RunArgs {
     pub inputs: InputArgs,
     #[command(flatten)]
     pub select: SelectArgs,
+    /// Ask as of a past time, as if the run had begun then: 2026-11-20T14:00:00Z, or 7d ago as 7d; what cannot be asked
+    /// about the past is skipped
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["tick", "wait", "allow_changes"])]
+    pub at: Option<String>,
+    /// Stay at a hold point until it is released, also without a terminal
+    #[arg(long)]
+    pub wait: bool,
+    /// Do what is due and leave; go on with `holdpoint tick`
+    #[arg(long, conflicts_with = "wait")]
+    pub tick: bool,
     #[command(flatten)]
     pub how: HowArgs,
     #[command(flatten)]
     pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ResumeArgs {
+    /// The run: its id, a unique prefix of it, or last
+    #[arg(default_value = "last")]
+    pub run: String,
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    /// Go on although the checklist's text is another; its steps must be the same
+    #[arg(long)]
+    pub accept_changed: bool,
+    /// Stay at a hold point until it is released, also without a terminal
+    #[arg(long)]
+    pub wait: bool,
+    #[command(flatten)]
+    pub how: HowArgs,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct TickArgs {
+    /// The runs: ids, unique prefixes, or last; without one, every soak of the store that is not over
+    #[arg(value_name = "RUN")]
+    pub runs: Vec<String>,
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    /// Go on although the checklist's text is another; its steps must be the same
+    #[arg(long)]
+    pub accept_changed: bool,
+    #[command(flatten)]
+    pub how: HowArgs,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct BacktestArgs {
+    /// The checklist
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// A past time: 2026-11-20T14:00:00Z, or 7d ago as 7d
+    #[arg(long, value_name = "TIME")]
+    pub at: Vec<String>,
+    /// How far apart the times are that --last asks for
+    #[arg(long, value_name = "TIME", requires = "last")]
+    pub every: Option<String>,
+    /// How far back to begin
+    #[arg(long, value_name = "TIME", requires = "every")]
+    pub last: Option<String>,
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// How many times are judged side by side
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64), value_name = "N")]
+    pub jobs: u16,
+    /// Make a warning a no-go
+    #[arg(long)]
+    pub strict: bool,
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = Show::Text)]
+    pub format: Show,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -150,6 +237,9 @@ pub(crate) struct CheckArgs {
     /// The checklists
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// A file of waivers to check beside them
+    #[arg(long, value_name = "FILE")]
+    pub waivers: Option<PathBuf>,
     #[command(flatten)]
     pub inputs: InputArgs,
     /// How mistakes are shown
@@ -188,6 +278,9 @@ pub(crate) struct AttestArgs {
     /// What was seen, or why it does not apply
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub note: String,
+    /// A file that shows it; kept in the store by its digest
+    #[arg(long, value_name = "FILE")]
+    pub evidence: Vec<PathBuf>,
     /// Who answers; the user when not given
     #[arg(long = "as", value_name = "NAME")]
     pub named: Option<String>,
@@ -291,6 +384,30 @@ pub(crate) struct ProveArgs {
     /// text for people, json for programs
     #[arg(long, value_enum, default_value_t = Show::Text)]
     pub format: Show,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct VerifyArgs {
+    /// The file of an exported record, a sign-off document in Markdown, or a run (an id, a unique prefix of one, or last)
+    #[arg(default_value = "last", value_name = "RECORD")]
+    pub what: String,
+    /// Whose key is whose, in OpenSSH's form
+    #[arg(long, env = "HOLDPOINT_ALLOWED_SIGNERS", value_name = "FILE")]
+    pub allowed_signers: Option<PathBuf>,
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = Show::Text)]
+    pub format: Show,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ImportArgs {
+    /// The file that `holdpoint export` wrote
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
     #[command(flatten)]
     pub store: StoreArg,
 }

@@ -2,21 +2,29 @@
 //! decision is taken anew.
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use chrono::Utc;
 
-use crate::event::{Answer, Attachment, EventKind};
+use crate::event::{Answer, Attachment, EventKind, Request};
 use crate::model::{Found, Outcome, RunId, StepId};
 use crate::record::fold::answerable;
 use crate::record::{self, RunRecord, RunStore, StepRecord};
 use crate::report::plain;
 use crate::signoff::amend::{add, settle};
 use crate::signoff::answering::{Claim, answerer, find, open};
+use crate::signoff::decide_against;
 use crate::sys::env::Env;
 
 use super::args::AttestArgs;
+use super::deliver::deliver;
 use super::past::open_existing;
+use super::known::{self, Known};
 use super::{Result, signers, stdio};
+
+/// The largest file that is kept as evidence, in bytes.
+const LARGEST: u64 = 64 << 20;
 
 pub(super) fn main(args: &AttestArgs) -> Result<u8> {
     let mut store = open_existing(&args.store.store)?;
@@ -30,7 +38,7 @@ pub(super) fn main(args: &AttestArgs) -> Result<u8> {
     let asker = Asker { args, user: Env::of_process().user() };
     match (&args.step, outcome) {
         (Some(step), Some(outcome)) => {
-            let given = Given { outcome, note: args.note.clone() };
+            let given = Given { outcome, note: args.note.clone(), evidence: args.evidence.clone() };
             asker.keep(&mut *store, &run, &StepId::new(step.as_str()), given)?;
         }
         (Some(step), None) => {
@@ -42,11 +50,19 @@ pub(super) fn main(args: &AttestArgs) -> Result<u8> {
     conclude(&mut *store, &run)
 }
 
-/// Takes the decision anew and says it.
+/// Takes the decision anew and says it. A run that somebody works on takes its decision itself.
 fn conclude(store: &mut dyn RunStore, run: &RunId) -> Result<u8> {
     let record = record::load(store, run)?;
     let allowed = signers::at_hand(&record);
-    let (record, ruling) = settle(store, run, allowed.as_ref(), &Utc::now)?;
+    let (record, ruling) = match store.own(run) {
+        Ok(_owner) if record.finished.is_some() || record.paused.is_some() => {
+            settle(store, run, allowed.as_ref(), &Utc::now)?
+        }
+        _ => {
+            let ruling = decide_against(&record, &[], allowed.as_ref(), Utc::now());
+            (record, ruling)
+        }
+    };
     let open = open(&record).len();
     let left = if open == 0 { String::new() } else { format!(", {open} to answer") };
     stdio::say(&format!("run {run}: the decision is {}{left}", ruling.decision));
@@ -58,6 +74,7 @@ fn conclude(store: &mut dyn RunStore, run: &RunId) -> Result<u8> {
 struct Given {
     outcome: Outcome,
     note: String,
+    evidence: Vec<PathBuf>,
 }
 
 struct Asker<'a> {
@@ -74,11 +91,24 @@ impl Asker<'_> {
     fn keep(&self, store: &mut dyn RunStore, run: &RunId, step: &StepId, given: Given) -> Result<()> {
         // The answer is refused before its evidence is stored.
         let record = record::load(store, run)?;
+        let known = known::of(&record, &Env::of_process());
+        known.refuse("note", &given.note)?;
         self.answer(&record, step, &given, Vec::new()).map_err(anyhow::Error::msg)?;
-        let evidence: Vec<Attachment> = Vec::new();
-        add(store, run, &Utc::now, &mut |record| {
-            let answer = self.answer(record, step, &given, evidence.clone())?;
-            Ok(vec![EventKind::Answered { step: step.clone(), answer }])
+        let evidence: Vec<Attachment> = given.evidence.iter().map(|path| attach(store, path, &known)).collect::<Result<_>>()?;
+        let answer = self.answer(&record, step, &given, evidence).map_err(anyhow::Error::msg)?;
+        let request = Request::Answer(step.clone(), answer.clone());
+        deliver(store, run, &request, &mut |store| {
+            add(store, run, &Utc::now, &mut |record| {
+                if record.finished.is_none() && record.paused.is_none() {
+                    return Err(
+                        "the run was cut: take it up again with `holdpoint resume`, or run the checklist again"
+                            .to_owned(),
+                    );
+                }
+                answerable(find(record, step)?, &answer)?;
+                Ok(vec![EventKind::Answered { step: step.clone(), answer: answer.clone() }])
+            })?;
+            Ok(())
         })?;
         stdio::say(&format!("{step} of run {run}: {}", given.outcome));
         Ok(())
@@ -92,9 +122,6 @@ impl Asker<'_> {
         evidence: Vec<Attachment>,
     ) -> std::result::Result<Answer, String> {
         let step = find(record, id)?;
-        if record.finished.is_none() && record.paused.is_none() {
-            return Err("the run goes on, or was cut: answer when it has ended, or run the checklist again".to_owned());
-        }
         let (by, role) = answerer(record, &step.outline, &self.claim())?;
         let answer = Answer { note: given.note.clone(), role, evidence, ..Answer::new(given.outcome, by) };
         answerable(step, &answer)?;
@@ -145,12 +172,29 @@ impl Asker<'_> {
                 _ => continue,
             };
             let Some(note) = line("      note: ")? else { return Ok(false) };
-            match self.keep(store, run, &step.outline.id, Given { outcome, note }) {
+            let Some(files) = line("      evidence, files with commas between: ")? else { return Ok(false) };
+            let evidence = files.split(',').map(str::trim).filter(|file| !file.is_empty()).map(PathBuf::from).collect();
+            match self.keep(store, run, &step.outline.id, Given { outcome, note, evidence }) {
                 Ok(()) => return Ok(true),
                 Err(error) => stdio::say(&format!("      {error:#}")),
             }
         }
     }
+}
+
+/// Keeps a file in the store by its digest, unless it holds a secret.
+fn attach(store: &mut dyn RunStore, path: &Path, known: &Known) -> Result<Attachment> {
+    let unreadable = || format!("the evidence {} cannot be read", path.display());
+    let meta = std::fs::metadata(path).with_context(unreadable)?;
+    anyhow::ensure!(meta.is_file(), "the evidence {} is not a file", path.display());
+    let most = LARGEST >> 20;
+    anyhow::ensure!(meta.len() <= LARGEST, "the evidence {} is larger than {most} MiB", path.display());
+    let bytes = std::fs::read(path).with_context(unreadable)?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    known.refuse("name of a file", &name)?;
+    known.refuse_file(path, &bytes)?;
+    let digest = store.put_blob(&bytes)?;
+    Ok(Attachment { name, digest, size: u64::try_from(bytes.len()).unwrap_or(u64::MAX) })
 }
 
 fn instruction(step: &StepRecord) -> Option<&str> {

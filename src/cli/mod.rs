@@ -3,17 +3,24 @@
 mod archive;
 mod args;
 mod attest;
+mod backtest;
 mod carry;
 mod check;
+mod conduct;
+mod deliver;
 mod demo;
 mod describe;
 mod explain;
 mod init;
+mod known;
 mod load;
+mod moments;
 mod past;
+mod people;
 mod prove;
 mod release;
 mod reports;
+mod resume;
 mod run;
 mod sign;
 mod signals;
@@ -21,6 +28,10 @@ mod signatures;
 mod signers;
 mod statements;
 mod stdio;
+mod verify;
+mod tick;
+mod timetable;
+mod waivers;
 
 use std::process::ExitCode;
 
@@ -65,6 +76,9 @@ pub fn main() -> ExitCode {
 fn dispatch(args: Args) -> Result<u8> {
     match args.command {
         Command::Run(args) => run::main(&args),
+        Command::Resume(args) => resume::main(&args),
+        Command::Tick(args) => tick::main(&args),
+        Command::Backtest(args) => backtest::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Plan(args) => describe::main(&args),
         Command::Attest(args) => attest::main(&args),
@@ -72,6 +86,8 @@ fn dispatch(args: Args) -> Result<u8> {
         Command::Release(args) => release::main(&args),
         Command::Report(args) => past::report(&args),
         Command::Prove(args) => prove::main(&args),
+        Command::Verify(args) => verify::main(&args),
+        Command::Import(args) => past::import(&args),
         Command::Runs(args) => past::runs(&args),
         Command::Show(args) => past::show(&args),
         Command::Export(args) => past::export(&args),

@@ -5,19 +5,20 @@ use std::io::IsTerminal;
 use anyhow::Context;
 use chrono::Utc;
 
-use crate::event::{EventKind, SignDecision, Signature};
-use crate::model::SectionId;
+use crate::event::{EventKind, Request, SignDecision, Signature};
+use crate::model::{RunId, SectionId};
 use crate::record::{self, RunRecord, RunStore};
 use crate::report::plain;
-use crate::signoff::amend::{add, settle};
+use crate::signoff::amend::{add, release_due, settle};
 use crate::signoff::sign::{AllowedSigners, Signer, Statement};
 use crate::signoff::signing::{self, Person, Wish, may_fill, may_sign, still_covers};
 use crate::signoff::{Ruling, approval, decide_against};
 use crate::sys::env::Env;
 
 use super::args::{SaysArg, SignArgs};
+use super::deliver::deliver;
 use super::past::open_existing;
-use super::{Result, signers, stdio};
+use super::{Result, known, signers, stdio};
 
 /// How many lines of each kind are shown before somebody signs.
 const SHOWN: usize = 10;
@@ -31,6 +32,9 @@ pub(super) fn main(args: &SignArgs) -> Result<u8> {
     let file = signers::file_of(args.allowed_signers.as_deref(), &record);
     let allowed = signers::read(file.as_deref())?;
     let env = Env::of_process();
+    let known = known::of(&record, &env);
+    known.refuse("note", &args.note)?;
+    args.conditions.iter().try_for_each(|condition| known.refuse("condition", condition))?;
     let signer = signers::signer(args.key.as_deref(), &env, allowed.as_ref())?;
     let person = person(&record, &wish, &signer, allowed.as_ref(), args.named.as_deref(), &env)?;
     may_fill(&record, &wish, &person).map_err(anyhow::Error::msg)?;
@@ -40,8 +44,9 @@ pub(super) fn main(args: &SignArgs) -> Result<u8> {
         anyhow::bail!("nothing was signed");
     }
     let signature = signing::sign(&record, &wish, &person, &signer, Utc::now())?;
-    keep(&mut *store, &record, &signature)?;
-    let (record, ruling) = settle(&mut *store, &run, allowed.as_ref(), &Utc::now)?;
+    keep(&mut *store, &run, &signature, allowed.as_ref())?;
+    let record = record::load(&*store, &run)?;
+    let ruling = decide_against(&record, &[], allowed.as_ref(), Utc::now());
     told(&record, &signature, &ruling);
     Ok(ruling.decision.exit_status())
 }
@@ -105,16 +110,27 @@ fn agreed() -> Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Keeps a signature, unless something was found meanwhile that it does not cover.
-pub(super) fn keep(store: &mut dyn RunStore, record: &RunRecord, signature: &Signature) -> Result<()> {
-    add(store, &record.run, &Utc::now, &mut |now| {
-        still_covers(now, signature)?;
-        if let Some(section) = &signature.section {
-            signing::held(now, section)?;
-        }
-        Ok(vec![EventKind::Signed { signature: Box::new(signature.clone()) }])
+/// Keeps a signature and what follows from it, unless something was found meanwhile that it does not cover.
+fn keep(store: &mut dyn RunStore, run: &RunId, signature: &Signature, allowed: Option<&AllowedSigners>) -> Result<()> {
+    let request = Request::Sign(Box::new(signature.clone()));
+    deliver(store, run, &request, &mut |store| {
+        add(store, run, &Utc::now, &mut |now| {
+            still_covers(now, signature)?;
+            if let Some(section) = &signature.section {
+                signing::held(now, section)?;
+            }
+            Ok(vec![EventKind::Signed { signature: Box::new(signature.clone()) }])
+        })?;
+        settle(store, run, allowed, &Utc::now)?;
+        Ok(())
     })?;
-    Ok(())
+    // A process that waits at the hold point keeps the signature, and is then told that it is released.
+    let record = record::load(store, run)?;
+    let Some((section, release)) = release_due(&record, allowed, Utc::now()) else { return Ok(()) };
+    deliver(store, run, &Request::Release(section, release), &mut |store| {
+        settle(store, run, allowed, &Utc::now)?;
+        Ok(())
+    })
 }
 
 fn told(record: &RunRecord, signature: &Signature, ruling: &Ruling) {

@@ -96,6 +96,46 @@ pub const CODES: &[Code] = &[
         "A section without steps would pass without having looked at anything. Add a step or remove the section.",
     ),
     code(
+        "bad-soak",
+        "the timetable of the soak does not fit",
+        "`soak: { for: 24h, every: 4h }` looks at the sections `at: start` when the run begins, at those `at: checkpoint` after 4 h, 8 h … 24 h, and at those `at: end` when the time is over. They are written in that order. `every` needs a section that is looked at then, and is not longer than `for`; `grace` is shorter than `every`; a step of a checkpoint is done before the next one is due.",
+    ),
+    code(
+        "bad-matrix",
+        "the cells of the matrix cannot be made",
+        "A matrix has axes, each a name with a list of values (`matrix: { region: [us-east, eu-west] }`), or `rows`, each a map with the same keys. Each cell is named after its first values, as many as it takes to tell the cells apart, so no two may read the same in letters and digits. There may be 1,000 cells and 100,000 steps.",
+    ),
+    code(
+        "unused-axis",
+        "the matrix gives a value that nothing uses",
+        "A value that differs from cell to cell and is used nowhere makes every cell look at the same thing, and be green as often. Use it as `{{ matrix.NAME }}`, or remove it.",
+    ),
+    code(
+        "bad-guard",
+        "this cannot be a guard",
+        "A guard is watched beside everything else, from the start of the run to its end: it has a probe, `expect`, and `consistently: { every: 15s, tolerate: 1m }` without `for`. It changes nothing, waits for nothing and is not optional: when it trips, the run stops and is a no-go.",
+    ),
+    code(
+        "bad-hold",
+        "this cannot be a hold point",
+        "`hold: true` waits for a yes, `hold: { sign: [sre] }` for the signatures of the roles. Only sections that are looked at once can be held: not those of a checkpoint, which comes when it is due.",
+    ),
+    code(
+        "unknown-role",
+        "this role is not declared",
+        "Who fills a role is said under `signoff`: `signoff: { roles: [{ role: sre, members: [carol@example.com] }] }`. A hold point that asks for a role nobody declared could never be released, and a manual step by such a role never be answered.",
+    ),
+    code(
+        "not-an-action",
+        "this belongs to actions alone",
+        "`then` and `fallback` stand in steps under `on_go`, `on_no_go` and `always`: `then` verifies what the action did, `fallback` runs when it did not come out well. Steps of sections are ordered with `needs`.",
+    ),
+    code(
+        "bad-baseline",
+        "the baseline cannot be had",
+        "A baseline comes from exactly one place: `step` (measured earlier in this run), `run` (`last-go`, or the name of a run: the same step there), `offset` (the same query that much earlier), `promql` (another query) or `value`. The step that it names measures the same thing, earlier.",
+    ),
+    code(
         "no-sections",
         "the checklist has no sections",
         "A checklist without sections would pass without having looked at anything.",
@@ -159,6 +199,11 @@ pub const CODES: &[Code] = &[
         "expect-relative",
         "a relative limit is not written so",
         "A limit stands to `baseline`, `previous` or `start` as a multiple or a share: `\"<= 1.5x baseline\"`, `\"<= 150% of baseline\"`, `\"> previous\"`, `\"between 0.9x and 1.1x baseline\"`, `\"within 10% of start\"`. There are no sums: `that` and `capture` compute.",
+    ),
+    code(
+        "nothing-to-compare",
+        "there is nothing that the limit is relative to",
+        "`baseline` needs a `baseline` of the step or of the whole checklist. `previous` and `start` are the step's own value at the look before and at the first look, so the step looks more than once: with `eventually` or `consistently`, as a guard, or at every checkpoint of a soak.",
     ),
     code(
         "bad-regex",

@@ -17,6 +17,7 @@ pub(super) fn line(kind: &EventKind, progress: &Progress, ink: Ink) -> Option<St
         EventKind::Held { section } => (Tone::Yellow, held(section, progress)),
         EventKind::Released { section, release } => released(&title(section, progress), release),
         EventKind::Paused { why, until } => (Tone::Yellow, paused(why, *until, &progress.run)),
+        EventKind::Waiting { why, until } => (Tone::Dim, waiting(why, *until)),
         EventKind::Resumed { resumption } => (Tone::Yellow, resumed(resumption, progress)),
         EventKind::Waiting { why, until } => (Tone::Dim, waiting(why, *until)),
         EventKind::ClockMoved { what } => (Tone::Yellow, format!("the clock: {what}")),

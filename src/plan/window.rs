@@ -66,8 +66,9 @@ impl Window {
                 let held = if hold.is_zero() { String::new() } else { format!(", held for {}", time(hold)) };
                 format!("within {}, every {}{held}", time(within), time(every))
             }
-            Window::Consistently { span, every, tolerate, failures, .. } => {
-                format!("for {}, every {}{}", time(span), time(every), forgiven(*tolerate, *failures))
+            Window::Consistently { span, every, tolerate, failures, min_samples } => {
+                let least = min_samples.map(|least| format!(", at least {least} samples")).unwrap_or_default();
+                format!("for {}, every {}{}{least}", time(span), time(every), forgiven(*tolerate, *failures))
             }
             Window::Guard { every, tolerate, failures } => {
                 format!("throughout, every {}{}", time(every), forgiven(*tolerate, *failures))
@@ -78,10 +79,9 @@ impl Window {
     /// Returns how long the whole may take by design, one look not counted.
     pub fn length(&self) -> Duration {
         match self {
-            Window::Once => Duration::ZERO,
+            Window::Once | Window::Guard { .. } => Duration::ZERO,
             Window::Eventually { within, .. } => *within,
             Window::Consistently { span, .. } => *span,
-            Window::Guard { .. } => Duration::ZERO,
         }
     }
 }
@@ -125,7 +125,40 @@ fn read_eventually(node: &Node, default_every: Option<Duration>, reading: &mut R
     Some(Window::Eventually { within, every, hold: hold.unwrap_or_default() })
 }
 
+/// Reads `consistently` of a guard, which is watched to the end. Nothing when a mistake was said, or when an input that
+/// is used has no value yet.
+pub(crate) fn read_guard(step: &Node, default_every: Option<Duration>, reading: &mut Reading<'_>) -> Option<Window> {
+    let (_, node) = step.entry("consistently")?;
+    for (key, why) in
+        [("for", "it is watched for the whole run"), ("min_samples", "how long the run goes is not known")]
+    {
+        if let Some((place, _)) = node.entry(key) {
+            let message = format!("{key:?} has no meaning for a guard: {why}");
+            reading.say(Diagnostic::error("bad-guard", place.span, message).help("leave it out"));
+        }
+    }
+    if node.map().is_none() {
+        let message = "a single duration has no meaning for a guard: it is watched for the whole run";
+        let help = "say how often to look: `consistently: { every: 15s, tolerate: 1m }`";
+        reading.say(Diagnostic::error("bad-guard", node.span, message).help(help));
+        return None;
+    }
+    let every = optional(node, "every", reading);
+    let tolerate = optional(node, "tolerate", reading);
+    let every = every?.or(default_every).unwrap_or(Duration::from_secs(15));
+    let failures = node.get("failures").and_then(Node::number).map(|n| n as u32);
+    let window = Window::Guard { every, tolerate: tolerate?, failures };
+    if let Some((key, problem)) = misfit(&window) {
+        reading.say(Diagnostic::error("bad-window", node.get(key).unwrap_or(node).span, problem));
+    }
+    Some(window)
+}
+
 fn read_consistently(node: &Node, default_every: Option<Duration>, reading: &mut Reading<'_>) -> Option<Window> {
+    if node.map().is_some() && node.get("for").is_none() {
+        let message = "consistently needs \"for\": how long it must hold";
+        reading.say(Diagnostic::error("missing-key", node.span, message));
+    }
     let count = |key: &str| node.get(key).and_then(Node::number).map(|n| n as u32);
     let every = optional(node, "every", reading);
     let tolerate = optional(node, "tolerate", reading);
@@ -149,11 +182,13 @@ fn misfit(window: &Window) -> Option<(&'static str, String)> {
         Some((key, format!("`{key}` ({}) is longer than `{than}` ({})", time(length), time(limit))))
     };
     match *window {
-        Window::Once | Window::Guard { .. } => None,
+        Window::Once => None,
         Window::Eventually { within, .. } if within.is_zero() => {
             Some(("within", "`within` must be longer than nothing".into()))
         }
-        Window::Eventually { every, .. } | Window::Consistently { every, .. } if every.is_zero() => {
+        Window::Eventually { every, .. } | Window::Consistently { every, .. } | Window::Guard { every, .. }
+            if every.is_zero() =>
+        {
             Some(("every", "`every` must be longer than nothing".into()))
         }
         Window::Eventually { within, every, .. } if every > within => longer("every", every, "within", within),
@@ -166,7 +201,10 @@ fn misfit(window: &Window) -> Option<(&'static str, String)> {
             let (tolerate, span) = (time(tolerate), time(span));
             Some(("tolerate", format!("`tolerate` ({tolerate}) is as long as `for` ({span}), so nothing could fail")))
         }
-        Window::Consistently { every, tolerate: Some(tolerate), .. } if tolerate < every && !tolerate.is_zero() => {
+        Window::Consistently { every, tolerate: Some(tolerate), .. }
+        | Window::Guard { every, tolerate: Some(tolerate), .. }
+            if tolerate < every && !tolerate.is_zero() =>
+        {
             let (tolerate, every) = (time(tolerate), time(every));
             let problem = format!(
                 "`tolerate` ({tolerate}) is shorter than `every` ({every}): a breach that one look sees has no length, \
@@ -187,6 +225,6 @@ fn misfit(window: &Window) -> Option<(&'static str, String)> {
                 (None, None) => None,
             }
         }
-        Window::Eventually { .. } => None,
+        Window::Eventually { .. } | Window::Guard { .. } => None,
     }
 }

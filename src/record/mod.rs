@@ -11,7 +11,7 @@ pub mod track;
 
 pub use answer::append_answer;
 pub use fold::{FoldError, fold};
-pub use load::{LoadError, load, load_with};
+pub use load::{LoadError, events, load, load_with};
 pub use recorder::{Handle, Recorder};
 pub use store::{Owner, RunStore, RunSummary, StoreError};
 pub use track::{Point, Track};

@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::Map;
 use tokio::sync::{mpsc, watch};
 
-use crate::event::{EventKind, Request, Skip, StepResult};
+use crate::event::{EventKind, Request, Skip};
 use crate::model::outline::Part;
 use crate::model::{Decision, Outcome};
 use crate::plan::Plan;
@@ -20,12 +20,13 @@ use super::hold::Gate;
 use super::lanes::{Lane, Task};
 use super::limits::Limits;
 use super::redact::Redactor;
-use super::references::Memory;
+use super::references::{Baseline, Memory};
 use super::resume::Point;
 use super::soak::Soaking;
 use super::timepiece::Timepiece;
+use super::waiting::{Timer, asked, stopped};
 use super::watching::Watching;
-use super::worker::{Baseline, Brief, Captured, Done, Shop, Tell, work};
+use super::worker::{Brief, Captured, Done, Shop, Tell, work};
 use super::{Asked, Emitter, Ended, Errand, Inbox, Options, Patience};
 
 /// How many steps are announced in one event.
@@ -301,23 +302,32 @@ impl Dispatcher {
         self.crew.begin(step, duty, work(Arc::clone(&self.shop), brief, self.tell.clone()));
     }
 
-    /// Makes the values that a step's templates may use: of equal names, those captured by the steps that it names.
+    /// Makes the values that a step's templates may use: those of its cell, and of equal names those captured by the
+    /// steps that it uses.
     pub(super) fn scope_of(&self, step: usize) -> Arc<Scope> {
-        let uses = &self.plan.steps[step].uses;
-        let differs = |(name, producer): &(String, usize)| {
-            let of = self.captured_by.get(producer).and_then(|captured| captured.get(name));
-            of.is_some_and(|value| self.captured.get(name) != Some(value))
-        };
-        if !uses.iter().any(differs) {
+        self.scope_with(&self.plan.steps[step].matrix, std::iter::once(step))
+    }
+
+    /// The same for the conditions of a section: what its steps use.
+    pub(super) fn scope_of_section(&self, section: usize) -> Arc<Scope> {
+        let section = &self.plan.sections[section];
+        self.scope_with(&section.matrix, section.steps.clone())
+    }
+
+    fn scope_with(&self, matrix: &Captured, steps: impl Iterator<Item = usize>) -> Arc<Scope> {
+        let uses: Vec<&(String, usize)> = steps.flat_map(|step| &self.plan.steps[step].uses).collect();
+        let of = |(name, producer): &(String, usize)| self.captured_by.get(producer)?.get(name);
+        let differs = uses.iter().any(|used| of(used).is_some_and(|value| self.captured.get(&used.0) != Some(value)));
+        if matrix.is_empty() && !differs {
             return Arc::clone(&self.scope);
         }
         let mut captured = self.captured.clone();
-        for (name, producer) in uses {
-            if let Some(value) = self.captured_by.get(producer).and_then(|captured| captured.get(name)) {
-                captured.insert(name.clone(), value.clone());
+        for used in uses {
+            if let Some(value) = of(used) {
+                captured.insert(used.0.clone(), value.clone());
             }
         }
-        Arc::new(self.plan.scope(&captured))
+        Arc::new(self.plan.scope_in(matrix, &captured))
     }
 
     pub(super) async fn ended(&mut self, duty: Duty, ended: Result<Done, usize>) {
@@ -332,62 +342,6 @@ impl Dispatcher {
             Duty::Lane(lane) => self.lanes[lane].done(step),
             Duty::Guard => self.guard_ended(step, outcome).await,
         }
-    }
-
-    fn settle(&mut self, done: Done) {
-        if !done.captured.is_empty() {
-            self.keep_captured(done.step, done.captured);
-        }
-        if done.memory != Memory::default() {
-            self.memories.insert(done.step, done.memory);
-        }
-        self.finish(done.step, done.result);
-    }
-
-    pub(super) fn keep_captured(&mut self, step: usize, captured: Vec<(String, serde_json::Value)>) {
-        self.captured.extend(captured.iter().cloned());
-        self.captured_by.entry(step).or_default().extend(captured);
-        self.scope = Arc::new(self.plan.scope(&self.captured));
-    }
-
-    /// Writes down how a step came out: at a checkpoint of a soak for that checkpoint, else for good.
-    pub(super) fn finish(&mut self, step: usize, result: StepResult) {
-        self.states[step] = State::Done(result.outcome, result.skip);
-        self.keep_measures(step, &result);
-        let id = self.plan.steps[step].outline.id.clone();
-        match self.checkpoint_of(step) {
-            None => self.emitter.emit(EventKind::StepFinished { step: id, result: Box::new(result) }),
-            // A checkpoint that was cut off is looked at again when the run is taken up.
-            Some(_) if result.cut || result.skip == Some(Skip::NotReached) => {}
-            Some(n) => {
-                if let Some(soaking) = &mut self.soaking {
-                    soaking.take(step, n, &result);
-                }
-                self.emitter.emit(EventKind::Checked { step: id, n, result: Box::new(result) });
-            }
-        }
-    }
-
-    pub(super) fn skip(&mut self, step: usize, skip: Skip, reason: String) {
-        let selected = self.plan.steps[step].selected;
-        let (skip, reason) = if selected { (skip, reason) } else { (Skip::NotSelected, "not selected".to_owned()) };
-        let result = self.unrun(Outcome::Skipped, Some(skip), reason);
-        self.finish(step, result);
-    }
-
-    pub(super) fn unrun(&self, outcome: Outcome, skip: Option<Skip>, reason: String) -> StepResult {
-        let reason = self.shop.redactor.text(&reason).into_owned();
-        StepResult { skip, ..StepResult::new(outcome, reason, self.shop.world.clock.now()) }
-    }
-
-    /// Returns when a step began.
-    pub(super) fn begun(&self, step: usize) -> DateTime<Utc> {
-        let clock = &self.shop.world.clock;
-        let ago = match self.states[step] {
-            State::Running { since, .. } => clock.elapsed().saturating_sub(since),
-            State::Idle | State::Done(..) => Duration::ZERO,
-        };
-        clock.now() - TimeDelta::from_std(ago).unwrap_or_default()
     }
 
     pub(super) fn hear(&mut self, tell: Tell) {
@@ -512,51 +466,6 @@ pub(super) enum Way {
     Over,
     /// The run leaves, to be taken up again.
     Left,
-}
-
-/// Waits for the next thing that is due. The wait is begun once, not anew for everything that happens meanwhile.
-#[derive(Default)]
-struct Timer {
-    waits: Option<(Duration, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>)>,
-}
-
-impl Timer {
-    async fn wait(&mut self, clock: &crate::sys::Clock, left: Option<Duration>) {
-        let Some(left) = left else {
-            self.waits = None;
-            return std::future::pending().await;
-        };
-        let due = clock.elapsed() + left;
-        let near = |at: Duration| at.abs_diff(due) < Duration::from_millis(1);
-        if self.waits.as_ref().is_none_or(|(at, _)| !near(*at)) {
-            let clock = clock.clone();
-            self.waits = Some((due, Box::pin(async move { clock.sleep(left).await })));
-        }
-        if let Some((_, wait)) = &mut self.waits {
-            wait.await;
-        }
-        self.waits = None;
-    }
-}
-
-/// Waits until the run is asked to stop.
-async fn stopped(stop: &mut Stop) -> String {
-    let cause = stop.wait_for(Option::is_some).await.map(|cause| cause.clone().unwrap_or_default());
-    match cause {
-        Ok(cause) => cause,
-        // Nobody can ask any more.
-        Err(_) => std::future::pending().await,
-    }
-}
-
-/// Waits for a request; for ever when nobody can send one any more.
-async fn asked(inbox: &mut Option<Inbox>) -> Option<Asked> {
-    let Some(open) = inbox else { return std::future::pending().await };
-    let asked = open.recv().await;
-    if asked.is_none() {
-        *inbox = None;
-    }
-    asked
 }
 
 impl Lane {

@@ -163,7 +163,12 @@ impl Dispatcher {
 
     /// Decides on a cell of a matrix, by its own steps alone.
     pub(super) fn decide_cell(&self, cell: &CellPlan) -> Decision {
-        let sections = sections_of(&cell.flow);
+        let mut sections = sections_of(&cell.flow);
+        if self.soaking.is_some() {
+            // A cell of the whole checklist is looked at on several occasions.
+            let of_cell = |at: &usize| self.plan.sections[*at].outline.cells.first() == Some(&cell.cell);
+            sections = (0..self.plan.sections.len()).filter(|at| self.is_of_checklist(*at)).filter(of_cell).collect();
+        }
         let ran = sections.iter().any(|&section| self.any_ran(section));
         match &self.halt {
             // What had begun when the run was stopped is as wrong as the run; what had not is left as it was.

@@ -300,7 +300,7 @@ impl Dispatcher {
 
     /// Returns when the pause before a cell ends, if it has not ended. It begins when the cell before is done.
     fn end_of_pause(&self, cells: &Cells, next: usize) -> Option<DateTime<Utc>> {
-        if cells.pause.is_zero() || self.halt.is_some() {
+        if cells.pause.is_zero() || self.halt.is_some() || self.options.past.is_some() {
             return None;
         }
         let sections = |cell: &CellPlan| sections_of(&cell.flow);

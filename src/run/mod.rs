@@ -3,7 +3,7 @@
 //! The [`dispatcher`] owns all state and orders the events. [`lanes`] walk the plan, several side by side where cells of
 //! a matrix do; [`order`] says which steps of a section may begin, [`refusal`] why one may not, [`crew`] knows who works.
 //! [`soak`] keeps the timetable, [`guards`] watch beside everything else, [`hold`] waits for people, [`actions`] act on
-//! decisions, [`ending`] stops what must stop and decides. A [`worker`] runs one step (looks, retries, time-outs), a
+//! decisions, [`ending`] stops what must stop and decides, [`ledger`] writes down what came of steps. A [`worker`] runs one step (looks, retries, time-outs), a
 //! [`watching`] feeds its window, [`references`] are what relative limits are held against. [`resume`] finds out from a
 //! run's events where it stood. The [`journal`] hands events to the sinks on a thread of its own, the recorder first;
 //! [`limits`] keeps hosts from being overrun; [`redact`] masks secrets and bounds sizes before anything leaves a worker.
@@ -16,6 +16,7 @@ mod guards;
 mod hold;
 pub mod journal;
 mod lanes;
+mod ledger;
 pub mod limits;
 mod order;
 pub mod redact;
@@ -24,6 +25,7 @@ mod refusal;
 pub mod resume;
 mod soak;
 mod timepiece;
+mod waiting;
 mod watching;
 pub mod worker;
 

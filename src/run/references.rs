@@ -1,17 +1,34 @@
 //! What relative limits are held against: the step's own first and last values, and the baseline that it names.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
 
 use crate::event::{Look, StepResult};
 use crate::judge;
-use crate::model::{Against, Expectation, Found, MeasureName, Measures, Reference};
-use crate::plan::{BaselinePlan, Plan, PlanStep};
+use crate::model::{
+    Against, Decision, Expectation, Found, MeasureName, Measures, Quantity, Reference, RunId, StepId, Value,
+};
+use crate::plan::{BaselinePlan, EarlierRun, Plan, PlanStep};
+use crate::probe::{Archive, WantedRun};
 
 use super::dispatcher::Dispatcher;
 use super::soak::stamp;
-use super::worker::Baseline;
+
+/// What stands for the word `baseline`.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Baseline {
+    /// Nothing, or the probe asks for it itself.
+    #[default]
+    None,
+    /// What was measured elsewhere, and where.
+    Measured(Measures, String),
+    /// A value that is written down.
+    Written(Quantity),
+    /// It should be there and is not: why.
+    Missing(String),
+}
 
 /// Values of earlier looks of one step.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,6 +74,27 @@ impl Memory {
 /// Lists what expectations are relative to, with the measures of which values are needed.
 pub(crate) fn wanted(expectations: &[Option<&Expectation>]) -> Vec<(Against, MeasureName)> {
     expectations.iter().flatten().flat_map(|expectation| judge::relatives(expectation)).collect()
+}
+
+impl Baseline {
+    /// Returns what stands for the word `baseline`, for every measure that is wanted.
+    pub(crate) fn references(&self, wanted: &[(Against, MeasureName)]) -> Vec<Reference> {
+        let each = |value: Value, origin: &str| {
+            let of = |(_, measure): &(Against, MeasureName)| Reference {
+                name: Against::Baseline,
+                measure: measure.clone(),
+                value: value.clone(),
+                origin: origin.to_owned(),
+            };
+            wanted.iter().filter(|(against, _)| *against == Against::Baseline).map(of).collect()
+        };
+        match self {
+            Baseline::None => Vec::new(),
+            Baseline::Measured(measures, origin) => judge::references(Against::Baseline, wanted, measures, origin),
+            Baseline::Written(quantity) => each(Value::Number(quantity.value), "written down"),
+            Baseline::Missing(why) => each(Value::NoData(why.clone()), why),
+        }
+    }
 }
 
 impl Dispatcher {
@@ -108,5 +146,33 @@ pub(super) fn measured_by(step: &PlanStep, result: &StepResult) -> Baseline {
         Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::NotEnough { .. } | Found::Waiting { .. } => {
             Baseline::Missing(format!("step {id} measured nothing"))
         }
+    }
+}
+
+/// Asks earlier runs what the same step measured there. Blocks.
+pub(super) fn from_archive(archive: &dyn Archive, which: &EarlierRun, checklist: &str, step: &StepId) -> Baseline {
+    let mut found = None;
+    let asked = match which {
+        EarlierRun::Id(id) => {
+            found = Some(RunId::new(id.as_str()));
+            Ok(())
+        }
+        EarlierRun::LastGo => {
+            let wanted = WantedRun { checklist: Some(checklist.to_owned()), ..WantedRun::default() };
+            archive.runs(&wanted, &mut |run| {
+                if run.decision != Decision::Go {
+                    return ControlFlow::Continue(());
+                }
+                found = Some(run.run);
+                ControlFlow::Break(())
+            })
+        }
+    };
+    let Some(run) = found else {
+        return Baseline::Missing(asked.err().unwrap_or_else(|| format!("no run of {checklist:?} was a go")));
+    };
+    match archive.measures(&run, step) {
+        Ok((measures, at)) => Baseline::Measured(measures, format!("run {run}, {}", stamp(at))),
+        Err(why) => Baseline::Missing(why),
     }
 }

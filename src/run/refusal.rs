@@ -66,7 +66,7 @@ impl Dispatcher {
             }
             let reason = format!("{kind} cannot be asked about the past ({})", stamp(past.at));
             // Nothing is to be waited for in the past.
-            let needless = self.plan.steps[step].probe.needs().is_some();
+            let needless = kind == "wait";
             let skip = if past.leave_out || needless { Skip::NotSelected } else { Skip::Refused };
             return Some((Outcome::Skipped, Some(skip), reason));
         }
@@ -100,9 +100,9 @@ impl Dispatcher {
 
     /// Tells what keeps a section from running, apart from what stands above it.
     pub(super) fn unmet_condition(&self, section: usize) -> Option<(Skip, String)> {
+        let scope = self.scope_of_section(section);
         let section = &self.plan.sections[section];
         if let Some(when) = &section.when {
-            let scope = section.steps.clone().next().map_or_else(|| self.scope.clone(), |step| self.scope_of(step));
             match when.holds(&scope) {
                 Ok(true) => {}
                 Ok(false) => {

@@ -14,10 +14,10 @@ use super::dispatcher::{Dispatcher, State};
 use super::ending::Halt;
 use super::hold::Gate;
 use super::redact::{MASK, Redactor};
-use super::references::{Memory, measured_by};
+use super::references::{Baseline, Memory, measured_by};
 use super::soak::Soaking;
 use super::watching::Watching;
-use super::worker::{Baseline, Captured};
+use super::worker::Captured;
 
 /// Where a run stands, made from its events one after the other. Its size does not grow with the number of looks.
 pub struct Point {

@@ -248,7 +248,8 @@ impl Dispatcher {
             return;
         }
         let mut verdict = sum.occasions.conclusion(planned);
-        if let Some((_, why)) = halted.filter(|_| verdict.summary.contains("cut short")) {
+        let short = sum.occasions.seen() < planned;
+        if let Some((_, why)) = halted.filter(|_| short) {
             verdict.summary = format!("{}: {why}", verdict.summary);
         }
         if sum.occasions.is_left_out() {
@@ -262,7 +263,7 @@ impl Dispatcher {
             looks: sum.looks,
             look: sum.look,
             flaky: sum.flaky,
-            cut: self.interrupted().is_some() && verdict.summary.contains("cut short"),
+            cut: short && self.interrupted().is_some(),
             ..StepResult::new(verdict.outcome, verdict.summary, started)
         };
         self.finish(step, result);

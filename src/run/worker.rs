@@ -1,9 +1,11 @@
 //! One step: conditions, looks, retries, time-outs, windows, captures. What it returns is redacted and bounded.
 
+mod windows;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
@@ -14,14 +16,14 @@ use crate::event::{Look, Skip, StepResult};
 use crate::judge::{self, Terms};
 use crate::model::outline::OnNoData;
 use crate::model::{Against, Expectation, Found, MeasureName, Note, Observation, Outcome, Reference, Verdict};
-use crate::plan::{EvidencePolicy, Plan, PlanStep, Window, expect};
+use crate::plan::{BaselinePlan, EvidencePolicy, Plan, PlanStep, expect};
 use crate::probe;
 use crate::sys::World;
 use crate::template::Scope;
 
 use super::limits::Limits;
 use super::redact::Redactor;
-use super::references::{self, Memory};
+use super::references::{self, Baseline, Memory};
 use super::watching::Watching;
 
 /// What every worker of a run shares.
@@ -54,20 +56,6 @@ pub(crate) struct Brief {
     pub curtain: Option<watch::Receiver<bool>>,
 }
 
-/// What stands for the word `baseline`.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Baseline {
-    /// Nothing, or the probe asks for it itself.
-    #[default]
-    None,
-    /// What was measured elsewhere, and where.
-    Measured(crate::model::Measures, String),
-    /// A value that is written down.
-    Written(crate::model::Quantity),
-    /// It should be there and is not: why.
-    Missing(String),
-}
-
 /// What a worker tells while it works.
 pub(crate) enum Tell {
     /// One look of a step that looks more than once.
@@ -86,26 +74,6 @@ pub(crate) struct Done {
     pub memory: Memory,
 }
 
-impl Baseline {
-    fn references(&self, wanted: &[(Against, MeasureName)]) -> Vec<Reference> {
-        let each = |value: crate::model::Value, origin: &str| {
-            let of = |(_, measure): &(Against, MeasureName)| Reference {
-                name: Against::Baseline,
-                measure: measure.clone(),
-                value: value.clone(),
-                origin: origin.to_owned(),
-            };
-            wanted.iter().filter(|(against, _)| *against == Against::Baseline).map(of).collect()
-        };
-        match self {
-            Baseline::None => Vec::new(),
-            Baseline::Measured(measures, origin) => judge::references(Against::Baseline, wanted, measures, origin),
-            Baseline::Written(quantity) => each(crate::model::Value::Number(quantity.value), "written down"),
-            Baseline::Missing(why) => each(crate::model::Value::NoData(why.clone()), why),
-        }
-    }
-}
-
 impl Done {
     /// A probe broke down: a fault of holdpoint, said as such, and never a pass.
     pub(crate) fn broken(step: usize, started: DateTime<Utc>) -> Self {
@@ -117,8 +85,6 @@ impl Done {
 
 /// How long a look may exceed its time before it is cut off: probes end by themselves before that.
 const GRACE: Duration = Duration::from_millis(400);
-/// How many looks that nobody took are put into the record when a window is taken up again.
-const MOST_MISSED: usize = 500;
 
 /// Runs one step.
 pub(crate) async fn work(shop: Arc<Shop>, brief: Brief, tell: UnboundedSender<Tell>) -> Done {
@@ -198,6 +164,7 @@ impl Worker<'_> {
         };
         let (expect, warn) = (expect.as_ref(), warn.as_ref());
         self.wanted = references::wanted(&[expect, warn]);
+        self.ask_archive().await;
         let watching = watching.or_else(|| Watching::open(&self.step.window));
         let (verdict, judged) = match (watching, self.past) {
             (None, None) => self.once(expect, warn).await,
@@ -209,6 +176,19 @@ impl Worker<'_> {
             (Some(window), Some(at)) => self.look_back(expect, warn, window, at).await,
         };
         self.finish(verdict, judged)
+    }
+
+    /// Finds out what the same step measured in an earlier run, where that is its baseline.
+    async fn ask_archive(&mut self) {
+        let Some(BaselinePlan::Run(which)) = &self.step.baseline else { return };
+        let Some(archive) = self.shop.archive.clone() else {
+            self.baseline = Baseline::Missing("no earlier run can be asked here".to_owned());
+            return;
+        };
+        let (which, step) = (which.clone(), self.step.outline.id.clone());
+        let name = self.shop.plan.head.name.clone();
+        let asked = tokio::task::spawn_blocking(move || references::from_archive(&*archive, &which, &name, &step));
+        self.baseline = asked.await.unwrap_or_else(|_| Baseline::Missing("the earlier run cannot be read".to_owned()));
     }
 
     /// Settles captures: a value that a later step needs and that could not be computed is an error of this one.
@@ -269,122 +249,6 @@ impl Worker<'_> {
         }
     }
 
-    /// Looks again and again until the window is decided, or a guard is told to end.
-    async fn watch(
-        &mut self,
-        expect: Option<&Expectation>,
-        warn: Option<&Expectation>,
-        mut window: Watching,
-    ) -> (Verdict, Judged) {
-        let clock = self.shop.world.clock.clone();
-        self.say_begun(&window);
-        let since = window.begun.map(|begun| (clock.now() - begun).to_std().unwrap_or_default()).unwrap_or_default();
-        // A window that was begun by a process before goes on by its own time.
-        let begin = clock.elapsed();
-        if let Some((verdict, look)) = window.done.clone().zip(window.look.clone()) {
-            return (verdict, Judged::recalled(*look));
-        }
-        self.own_up(&mut window);
-        let mut due = begin;
-        loop {
-            let at = since + (clock.elapsed() - begin);
-            let judged = self.look(expect, warn, None).await;
-            self.tell_look(&judged.look);
-            if window.take(at, judged.look.clone())
-                && let Some(verdict) = window.done.take()
-            {
-                return (verdict, judged);
-            }
-            let (now, end) = (since + (clock.elapsed() - begin), window.ends_at());
-            if now >= end || self.is_over() {
-                return (window.at_end(now), judged);
-            }
-            // Looks keep to the timetable; those that are overdue are not made up for.
-            while due <= clock.elapsed() {
-                due += window.every;
-            }
-            let next = due.min(begin.saturating_add(end.saturating_sub(since)));
-            self.pause(next.saturating_sub(clock.elapsed())).await;
-        }
-    }
-
-    /// Asks about the past, look for look, as far as it reaches.
-    async fn look_back(
-        &mut self,
-        expect: Option<&Expectation>,
-        warn: Option<&Expectation>,
-        mut window: Watching,
-        begin: DateTime<Utc>,
-    ) -> (Verdict, Judged) {
-        let mut at = Duration::ZERO;
-        loop {
-            let of = begin + TimeDelta::from_std(at).unwrap_or(TimeDelta::MAX);
-            let judged = self.look(expect, warn, Some(of)).await;
-            self.tell_look(&judged.look);
-            if window.take(at, judged.look.clone())
-                && let Some(verdict) = window.done.take()
-            {
-                return (verdict, judged);
-            }
-            let end = window.ends_at();
-            if at >= end {
-                return (window.at_end(at), judged);
-            }
-            let next = (at + window.every).min(end);
-            if begin + TimeDelta::from_std(next).unwrap_or(TimeDelta::MAX) > self.shop.world.clock.now() {
-                return (window.broken_off(at), judged);
-            }
-            at = next;
-        }
-    }
-
-    fn say_begun(&self, window: &Watching) {
-        let until = TimeDelta::from_std(window.ends_at()).ok();
-        let until =
-            until.and_then(|length| window.begun.unwrap_or(self.shop.world.clock.now()).checked_add_signed(length));
-        // The receiver lives as long as the run.
-        let _ = self.tell.send(Tell::Begun(self.position, self.step.probe.describe(), until));
-    }
-
-    /// Puts into the record which looks of a window nobody took, because no process was there.
-    fn own_up(&mut self, window: &mut Watching) {
-        let (Some(begun), Some(last)) = (window.begun, window.last) else { return };
-        if matches!(self.step.window, Window::Guard { .. }) {
-            return;
-        }
-        let every = TimeDelta::from_std(window.every).unwrap_or(TimeDelta::MAX);
-        let end = begun.checked_add_signed(TimeDelta::from_std(window.ends_at()).unwrap_or(TimeDelta::MAX));
-        let now = self.shop.world.clock.now().min(end.unwrap_or(DateTime::<Utc>::MAX_UTC));
-        let mut at = last;
-        for _ in 0..MOST_MISSED {
-            let Some(next) = at.checked_add_signed(every).filter(|next| *next < now) else { return };
-            at = next;
-            self.looks += 1;
-            let cause = "nobody looked: the run had been left".to_owned();
-            let observation = Observation::new(self.step.probe.describe(), Found::refused(cause.clone()));
-            let look = Look { n: self.looks, ..Look::new(at, observation, Verdict::of(Outcome::Error, cause)) };
-            self.tell_look(&look);
-            window.take((at - begun).to_std().unwrap_or_default(), look);
-        }
-    }
-
-    /// Tells whether a guard has been told to end.
-    fn is_over(&self) -> bool {
-        self.curtain.as_ref().is_some_and(|curtain| *curtain.borrow())
-    }
-
-    /// Waits for the next look; a guard that is told to end looks once more.
-    async fn pause(&mut self, time: Duration) {
-        let clock = &self.shop.world.clock;
-        match &mut self.curtain {
-            None => clock.sleep(time).await,
-            Some(curtain) => tokio::select! {
-                () = clock.sleep(time) => {}
-                _ = curtain.wait_for(|over| *over) => {}
-            },
-        }
-    }
-
     fn tell_look(&self, look: &Look) {
         // The receiver lives as long as the run.
         let _ = self.tell.send(Tell::Looked(self.position, Box::new(look.clone())));
@@ -411,7 +275,7 @@ impl Worker<'_> {
             observation = self.observe(as_of).await;
         }
         self.looks += 1;
-        let against = self.references(as_of).await;
+        let mut against = self.references(as_of).await;
         let outline = &self.step.outline;
         let terms = Terms {
             expect,
@@ -430,6 +294,7 @@ impl Worker<'_> {
         self.bound(&mut observation);
         self.shop.redactor.observation(&mut observation);
         self.shop.redactor.verdict(&mut verdict);
+        self.shop.redactor.references(&mut against);
         let took_us = u64::try_from((clock.elapsed() - begin).as_micros()).unwrap_or(u64::MAX);
         let look = Look { n: self.looks, took_us, attempts, as_of, against, ..Look::new(at, observation, verdict) };
         if !self.wanted.is_empty() {

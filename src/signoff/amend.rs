@@ -8,7 +8,7 @@ use super::approval::{self, who};
 use super::sign::AllowedSigners;
 use super::{Ruling, decide_against};
 use crate::event::{Event, EventKind, Release};
-use crate::model::RunId;
+use crate::model::{RunId, SectionId};
 use crate::record::{LoadError, RunRecord, RunStore, StoreError, load};
 
 /// How often somebody else may be faster.
@@ -74,26 +74,33 @@ fn follows(
     signers: Option<&AllowedSigners>,
     at: DateTime<Utc>,
 ) -> Option<EventKind> {
-    for section in super::signing::waiting(record) {
-        let Some(approval) = approval::of_hold(record, section, signers, at) else { continue };
-        let release = match approval.rejections().next() {
-            Some(no) => {
-                let by = format!("{} ({})", who(&no.signature), no.signature.role);
-                Release { accepted: false, by, signed: true, note: no.signature.note.clone() }
-            }
-            None if approval.is_met() => {
-                let people =
-                    |role: &approval::RoleState| role.by.iter().map(|by| format!("{by} ({})", role.role)).collect();
-                let by: Vec<String> = approval.roles.iter().flat_map(|role| -> Vec<String> { people(role) }).collect();
-                Release { accepted: true, by: by.join(", "), signed: true, note: String::new() }
-            }
-            None => continue,
-        };
-        return Some(EventKind::Released { section: section.outline.id.clone(), release });
+    if let Some((section, release)) = release_due(record, signers, at) {
+        return Some(EventKind::Released { section, release });
     }
     let (decision, reasons) = (ruling.decision, &ruling.reasons);
     let known = record.decided.as_ref().is_some_and(|(before, why)| *before == decision && why == reasons);
     (!known).then(|| EventKind::Decided { decision, reasons: reasons.clone() })
+}
+
+/// Returns the release that follows from the signatures at a hold point, where the run still waits for it.
+pub fn release_due(
+    record: &RunRecord,
+    signers: Option<&AllowedSigners>,
+    at: DateTime<Utc>,
+) -> Option<(SectionId, Release)> {
+    super::signing::waiting(record).find_map(|section| {
+        let approval = approval::of_hold(record, section, signers, at)?;
+        let id = section.outline.id.clone();
+        if let Some(no) = approval.rejections().next() {
+            let by = format!("{} ({})", who(&no.signature), no.signature.role);
+            return Some((id, Release { accepted: false, by, signed: true, note: no.signature.note.clone() }));
+        }
+        let in_role = |role: &approval::RoleState| -> Vec<String> {
+            role.by.iter().map(|by| format!("{by} ({})", role.role)).collect()
+        };
+        let by = approval.roles.iter().flat_map(in_role).collect::<Vec<_>>().join(", ");
+        approval.is_met().then(|| (id, Release { accepted: true, by, signed: true, note: String::new() }))
+    })
 }
 
 /// Why something was not added.

@@ -2,11 +2,14 @@
 
 mod approval;
 mod cases;
+mod cells;
 mod checklist;
 mod checklists;
 mod demo;
 mod earlier_runs;
 mod engine;
+mod holds;
+mod killed;
 mod live;
 mod masking;
 mod pages;
@@ -27,7 +30,10 @@ mod secrets;
 mod shell;
 mod signals;
 mod signatures;
+mod signing;
+mod soak;
 mod statements;
 mod store;
 mod support;
 mod tidy;
+mod verify;

@@ -73,16 +73,3 @@ pub const BASELINE: Shape = Shape::Object(&Object {
         field("value", Shape::Text, "A value that is written down."),
     ],
 });
-
-/// A comparison of two range vectors by rank.
-pub const COMPARE: Object = Object {
-    name: "a comparison",
-    open: false,
-    fields: &[
-        required("to", Shape::Template, "The query that the step's own is held against."),
-        required("over", Shape::Duration, "How far back both are asked."),
-        field("step", Shape::Duration, "The distance of two points."),
-        field("worse", Shape::Word(&["higher", "lower", "either"]), "Which direction is worse; higher when not given."),
-        field("effect", Shape::Text, "The least difference that counts: `10%`."),
-    ],
-};

@@ -63,9 +63,14 @@ impl Occasions {
         false
     }
 
-    /// Tells whether there was a checkpoint at all.
+    /// Counts the checkpoints that were taken.
+    pub fn seen(&self) -> u32 {
+        self.count + self.firsts + self.left_out
+    }
+
+    /// Tells whether there was none.
     pub fn is_empty(&self) -> bool {
-        self.count + self.firsts + self.left_out == 0
+        self.seen() == 0
     }
 
     /// Tells whether the step was left out at every checkpoint.
@@ -75,7 +80,7 @@ impl Occasions {
 
     /// Returns what the checkpoints come to. `planned` is how many there should have been.
     pub fn conclusion(&self, planned: u32) -> Verdict {
-        let seen = self.count + self.firsts + self.left_out;
+        let seen = self.seen();
         if seen < planned {
             let short = format!("cut short after {seen} of {planned} checkpoints");
             let bad = self.worst.as_ref().filter(|worst| worst.outcome == Outcome::Fail);

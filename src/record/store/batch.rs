@@ -4,7 +4,7 @@ use super::StoreError;
 use super::inbox::Settled;
 use super::summary::Change;
 use crate::event::Event;
-use crate::record::format;
+use crate::record::format::Writer;
 
 /// Consecutive events as they are stored, in one buffer that is used again from batch to batch.
 #[derive(Debug, Default)]
@@ -15,6 +15,7 @@ pub struct Batch {
     scratch: Vec<u8>,
     change: Change,
     settled: Settled,
+    writer: Writer,
 }
 
 impl Batch {
@@ -29,7 +30,7 @@ impl Batch {
         }
         self.scratch.clear();
         let wrong = |what: String| StoreError::Unwritable { seq: event.seq, what };
-        format::encode(event, &mut self.scratch).map_err(|e| wrong(e.to_string()))?;
+        self.writer.encode(event, &mut self.scratch).map_err(|e| wrong(e.to_string()))?;
         let json = std::str::from_utf8(&self.scratch).map_err(|e| wrong(e.to_string()))?;
         self.text.push_str(json);
         self.note(event);
@@ -48,6 +49,12 @@ impl Batch {
         self.ends.clear();
         self.change = Change::default();
         self.settled = Settled::default();
+    }
+
+    /// Forgets also what was written before, as it may not have been kept: the next look of each step is written in full.
+    pub fn start_over(&mut self) {
+        self.clear();
+        self.writer.forget();
     }
 
     /// Returns how many events there are.
