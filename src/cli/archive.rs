@@ -8,10 +8,13 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+use crate::event::{SignDecision, Signature};
 use crate::model::{Found, Measures, RunId, StepId};
 use crate::probe::{Archive, EachRun, EarlierRun, WantedRun};
 use crate::record::{self, RunRecord, RunStore, RunSummary, format, store};
-use crate::signoff;
+use crate::signoff::sign::AllowedSigners;
+use crate::signoff::sign::allowed_signers::local_standard_time;
+use crate::signoff::{self, approval};
 
 /// Earlier runs of one store.
 #[derive(Debug)]
@@ -38,8 +41,8 @@ impl Archive for Shelf {
             let record = read(path)?;
             let fits = fits(wanted, &record.header.checklist.path, &record.header.checklist.name);
             if fits && record.run != self.asking {
-                vouch(&record, wanted)?;
-                let _ = each(earlier(&record, Utc::now()));
+                // It is the only one, whatever is answered.
+                let _ = each(earlier(&record, wanted, Utc::now())?);
             }
             return Ok(());
         }
@@ -56,8 +59,7 @@ impl Archive for Shelf {
             }
             older |= is_older;
             let record = record::load(&*store, &summary.run).map_err(|error| error.to_string())?;
-            vouch(&record, wanted)?;
-            if each(earlier(&record, Utc::now())) == ControlFlow::Break(()) {
+            if each(earlier(&record, wanted, Utc::now())?) == ControlFlow::Break(()) {
                 break;
             }
         }
@@ -96,11 +98,6 @@ fn read(path: &str) -> Result<RunRecord, String> {
     format::read_record(&mut BufReader::new(file)).map_err(|error| format!("the record {path}: {error}"))
 }
 
-/// Checks the signatures of a run that others build on.
-fn vouch(_record: &RunRecord, _wanted: &WantedRun) -> Result<(), String> {
-    Ok(())
-}
-
 /// Tells whether a checklist is meant: by its title, or by the end of its path, folder by folder.
 fn fits(wanted: &WantedRun, path: &str, title: &str) -> bool {
     wanted
@@ -109,15 +106,37 @@ fn fits(wanted: &WantedRun, path: &str, title: &str) -> bool {
         .is_none_or(|name| name == title || Path::new(path).ends_with(name.trim_start_matches("./")))
 }
 
-fn earlier(record: &RunRecord, now: DateTime<Utc>) -> EarlierRun {
+/// Says what a run comes to, its signatures checked.
+fn earlier(record: &RunRecord, wanted: &WantedRun, now: DateTime<Utc>) -> Result<EarlierRun, String> {
+    let signers = wanted.allowed_signers.as_deref().map(allowed).transpose()?;
+    for (at, signature) in &record.signatures {
+        approval::check(record, signature, *at, signers.as_ref()).map_err(|why| {
+            let (who, role) = (approval::who(signature), &signature.role);
+            format!("run {}: the signature of {who} as {role} does not hold: {why}", record.run)
+        })?;
+    }
+    if signers.is_some() && !record.signatures.iter().any(|(_, signature)| vouches(record, signature)) {
+        return Err(format!("run {}: none of the allowed signers has signed all of it", record.run));
+    }
     let inputs = record.header.inputs.iter().filter(|input| !input.secret);
-    EarlierRun {
+    Ok(EarlierRun {
         run: record.run.clone(),
         checklist: record.header.checklist.name.clone(),
-        decision: signoff::decide(record, &[], now).decision,
+        decision: signoff::decide_against(record, &[], signers.as_ref(), now).decision,
         at: record.finished.unwrap_or(record.started),
         inputs: inputs.filter_map(|input| Some((input.name.clone(), input.value.clone()?))).collect(),
-    }
+    })
+}
+
+/// Tells whether a signature stands under everything that was found: whoever can write a file can make an unsigned
+/// record, digests and all.
+fn vouches(record: &RunRecord, signature: &Signature) -> bool {
+    signature.section.is_none() && signature.over_seq >= record.evidence && signature.decision != SignDecision::Reject
+}
+
+fn allowed(path: &str) -> Result<AllowedSigners, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("the allowed signers {path} cannot be read: {error}"))?;
+    Ok(AllowedSigners::parse(&bytes, local_standard_time))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::sys::env::Env;
 use super::args::ReleaseArgs;
 use super::deliver::deliver;
 use super::past::open_existing;
-use super::{Result, signers, stdio};
+use super::{Result, known, signers, stdio};
 
 pub(super) fn main(args: &ReleaseArgs) -> Result<u8> {
     let mut store = open_existing(&args.store.store)?;
@@ -31,6 +31,7 @@ pub(super) fn main(args: &ReleaseArgs) -> Result<u8> {
             one.clone()
         }
     };
+    known::of(&record, &Env::of_process()).refuse("note", &args.note)?;
     let release =
         Release { accepted: !args.decline, by: Env::of_process().user(), signed: false, note: args.note.clone() };
     if args.decline && args.note.trim().is_empty() {

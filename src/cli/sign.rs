@@ -18,7 +18,7 @@ use crate::sys::env::Env;
 use super::args::{SaysArg, SignArgs};
 use super::deliver::deliver;
 use super::past::open_existing;
-use super::{Result, signers, stdio};
+use super::{Result, known, signers, stdio};
 
 /// How many lines of each kind are shown before somebody signs.
 const SHOWN: usize = 10;
@@ -32,6 +32,9 @@ pub(super) fn main(args: &SignArgs) -> Result<u8> {
     let file = signers::file_of(args.allowed_signers.as_deref(), &record);
     let allowed = signers::read(file.as_deref())?;
     let env = Env::of_process();
+    let known = known::of(&record, &env);
+    known.refuse("note", &args.note)?;
+    args.conditions.iter().try_for_each(|condition| known.refuse("condition", condition))?;
     let signer = signers::signer(args.key.as_deref(), &env, allowed.as_ref())?;
     let person = person(&record, &wish, &signer, allowed.as_ref(), args.named.as_deref(), &env)?;
     may_fill(&record, &wish, &person).map_err(anyhow::Error::msg)?;

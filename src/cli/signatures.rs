@@ -4,9 +4,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::model::id::kebab;
 use crate::record::RunRecord;
-use crate::signoff::approval::who;
+use crate::report::view::people::file_name;
 use crate::signoff::sign::command::verify_command;
 
 use super::{Result, carry, signers, stdio};
@@ -15,8 +14,8 @@ use super::{Result, carry, signers, stdio};
 pub(super) fn write(record: &RunRecord, folder: &Path) -> Result<u8> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let allowed = signers::file_of(None, record).map_or_else(|| "allowed_signers".to_owned(), |p| absolute(&p));
-    for (n, (_, signature)) in (1..).zip(&record.signatures) {
-        let name = format!("{n}-{}-{}.txt", kebab(&signature.role), kebab(who(signature)));
+    for (_, signature) in &record.signatures {
+        let name = file_name(signature);
         let put =
             |name: &str, text: &str| carry::write_whole(&folder.join(name), &|out| Ok(out.write_all(text.as_bytes())?));
         put(&name, &signature.text)?;

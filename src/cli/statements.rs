@@ -12,20 +12,22 @@ use crate::attestation::{Source, Subject, dsse, statement, summary};
 use crate::record::{RunRecord, format};
 use crate::signoff;
 use crate::signoff::sign::Signer;
+use crate::sys::env::Env;
 
 use super::args::{ExportArgs, ExportKind};
 use super::past::{Origin, find_record};
-use super::{Result, carry, stdio};
+use super::{Result, carry, signers, stdio};
 
 pub(super) fn main(args: &ExportArgs) -> Result<u8> {
     let subjects = args.subjects.iter().map(|text| Subject::parse(text)).collect::<std::result::Result<Vec<_>, _>>();
     let subjects = subjects.map_err(anyhow::Error::msg)?;
     let (record, origin) = find_record(&args.run, &args.store.store)?;
     let export = digest(&record, &origin, &args.run)?;
-    let ruling = signoff::decide(&record, &[], Utc::now());
+    let ruling = signoff::decide_against(&record, &[], signers::at_hand(&record).as_ref(), Utc::now());
     let source =
         Source { record: &record, ruling: &ruling, export: &export, subjects: &subjects, url: args.url.as_deref() };
-    let signer = args.sign.as_deref().map(|key| signer_of(key)).transpose()?;
+    let env = Env::of_process();
+    let signer = args.sign.as_deref().map(|key| signers::signer(Some(key), &env, None)).transpose()?;
     if let (Some(path), Some(signer)) = (&args.public_key, &signer) {
         let pem = signer.key().pem().ok_or_else(|| anyhow::anyhow!("this kind of key has no form but that of SSH"))?;
         write(Some(path), &pem)?;
@@ -104,10 +106,4 @@ fn write(path: Option<&Path>, text: &str) -> Result<()> {
     carry::write_whole(path, &|out| Ok(out.write_all(text.as_bytes())?))?;
     stdio::say(&format!("wrote {}", path.display()));
     Ok(())
-}
-
-fn signer_of(key: &str) -> Result<Signer> {
-    let text = std::fs::read_to_string(key)?;
-    let question = format!("passphrase of {key}: ");
-    Ok(Signer::of_private_key(&text, &mut || rpassword::prompt_password(&question).ok())?)
 }

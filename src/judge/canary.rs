@@ -105,10 +105,8 @@ fn compare(one: &Series<'_>, other: &Series<'_>, points: u64, worse: Worse, effe
     }
     let mean = |series: &Series<'_>| stats::mean(series.numbers.iter().copied()).unwrap_or(f64::NAN);
     let (a, b) = (mean(one), mean(other));
-    let difference = match a == b {
-        true => 0.0,
-        false => (a - b) / b.abs(),
-    };
+    // Two infinite means are not equal: nothing can be said of them.
+    let difference = if a == b && a.is_finite() { 0.0 } else { (a - b) / b.abs() };
     let Some(ranks) = stats::rank_sum(&one.numbers, &other.numbers).filter(|_| !difference.is_nan()) else {
         return Compared { truth: Truth::Unknown, words: format!("means {} and {}", plain(a), plain(b)) };
     };
@@ -192,7 +190,7 @@ mod tests {
     #[test]
     fn the_words_hold_every_number_that_was_used() {
         let (_, words) = judged(&one(&noisy(130.0, 5.0, 40)), &one(&noisy(100.0, 5.0, 40)), Worse::Higher);
-        assert_eq!(words, "mean 130 for 100 (+30%, p < 0.0001, greater in 100% of pairs, 40 and 40 samples)");
+        assert_eq!(words, "mean 130 for 99.96 (+30%, p < 0.0001, greater in 100% of pairs, 40 and 40 samples)");
         assert_eq!(limit(Worse::Higher, 0.1), "not higher by 10% or more (p < 0.01)");
     }
 
@@ -240,7 +238,10 @@ mod tests {
         let base = pods(&[("a", 100.0), ("b", 200.0)]);
         let (truth, words) = judged(&pods(&[("a", 100.0), ("b", 300.0)]), &base, Worse::Higher);
         assert_eq!(truth, Truth::Fails);
-        assert!(words.starts_with("1 of 2 series: mean 30") && words.ends_with(" at {pod=\"b\"}"), "{words}");
+        assert!(
+            words.starts_with("1 of 2 series: mean 299.6 for 199.6 ") && words.ends_with(" at {pod=\"b\"}"),
+            "{words}"
+        );
         assert_eq!(judged(&pods(&[("a", 100.0), ("b", 200.0)]), &base, Worse::Higher).0, Truth::Holds);
         assert_eq!(judged(&pods(&[("a", 100.0), ("c", 200.0)]), &base, Worse::Higher).0, Truth::Unknown);
         // One serves all; of one for one, the labels may differ: `variant` tells canary from production.

@@ -64,7 +64,8 @@ fn margin(subject: &str, value: f64, limit: f64, crossing: Option<Crossing>, now
     let distance = (limit - value).abs();
     let share = (limit != 0.0).then(|| distance / limit.abs());
     let meant = distance == 0.0 && (limit == 0.0 || limit == 1.0);
-    let near = share.filter(|share| *share < NEAR && !meant).map(|share| match share {
+    // Binary fractions make a tenth of some limits a little less than a tenth.
+    let near = share.filter(|share| *share < NEAR - 1e-9 && !meant).map(|share| match share {
         0.0 => "at its limit".to_owned(),
         _ => format!("{}% from its limit", quantity::plain((share * 1000.0).round() / 10.0)),
     });

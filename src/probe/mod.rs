@@ -218,7 +218,7 @@ pub struct WantedRun {
     pub run: Option<RunId>,
     /// An exported record instead of the store.
     pub record: Option<String>,
-    /// The file of those who may sign: every signature of the run must be by one of them.
+    /// The file of those who may sign: one of them must have signed all of the run, and nobody else any of it.
     pub allowed_signers: Option<String>,
     /// Of the runs that ended before this, the latest is enough.
     pub since: Option<DateTime<Utc>>,

@@ -4,7 +4,9 @@
 //! who, what, when and with what; `sections` hold their `steps` in the order of the checklist, actions last. Of a step
 //! `outcome` is the one that counts, `findings` the assertions of the look that decided, `measures` what that look
 //! measured, `samples` the outcome, value and limit of each look or checkpoint over time, `looks` every look of a step
-//! that looks more than once, in full. `grid`, `timetable`, `holds` and `happened` tell the course of a long run. Numbers that JSON has no form for are `"NaN"`,
+//! that looks more than once, in full. `approvals` tell
+//! who signed and what that is worth, `roles` who is missing, `conditions` under which they agreed, and `remarks` what else
+//! of waivers and signatures should be seen. `grid`, `timetable`, `holds` and `happened` tell the course of a long run. Numbers that JSON has no form for are `"NaN"`,
 //! `"+Inf"`, `"-Inf"`. Text is as it was measured; every control character
 //! is escaped, also those that JSON would let through.
 
@@ -21,6 +23,7 @@ use crate::event::Signature;
 use crate::model::outline::Header;
 use crate::model::{Found, Measures};
 use crate::record::SectionRecord;
+use crate::signoff::approval::RoleState;
 
 /// The version of the document.
 pub const VERSION: u32 = 1;
@@ -78,6 +81,12 @@ fn document<S: Serializer>(view: &RunView, serializer: S) -> Result<S::Ok, S::Er
     map.serialize_entry("happened", &view.happened())?;
     map.serialize_entry("waivers", &record.waivers)?;
     map.serialize_entry("signatures", &Each(record.signatures.iter(), Signed))?;
+    map.serialize_entry("conditions", view.conditions())?;
+    map.serialize_entry("remarks", view.remarks())?;
+    map.serialize_entry("approvals", &view.signatures())?;
+    let role =
+        |role: &RoleState| json!({ "role": role.role, "needs": role.needs, "by": role.by, "missing": role.missing() });
+    map.serialize_entry("roles", &view.roles().iter().map(role).collect::<Vec<_>>())?;
     map.serialize_entry("sections", &Each(record.sections.iter(), Section))?;
     map.end()
 }

@@ -201,6 +201,12 @@ fn decision(view: &RunView, ink: Ink, out: &mut String) {
             let _ = writeln!(out, "  - {}", plain::line(reason));
         }
     }
+    for condition in view.conditions() {
+        let _ = writeln!(out, "  - condition of {}", plain::line(condition));
+    }
+    for remark in view.remarks().iter().filter(|remark| !remark.starts_with("condition of")) {
+        let _ = writeln!(out, "  - {}", plain::line(remark));
+    }
     let took = view.head().took;
     let took = if took.is_empty() { String::new() } else { format!(", took {took}") };
     let _ = writeln!(out, "{}\nrun {}{took}", view.counts().words(), view.record().run);

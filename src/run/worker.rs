@@ -275,7 +275,7 @@ impl Worker<'_> {
             observation = self.observe(as_of).await;
         }
         self.looks += 1;
-        let against = self.references(as_of).await;
+        let mut against = self.references(as_of).await;
         let outline = &self.step.outline;
         let terms = Terms {
             expect,
@@ -294,6 +294,7 @@ impl Worker<'_> {
         self.bound(&mut observation);
         self.shop.redactor.observation(&mut observation);
         self.shop.redactor.verdict(&mut verdict);
+        self.shop.redactor.references(&mut against);
         let took_us = u64::try_from((clock.elapsed() - begin).as_micros()).unwrap_or(u64::MAX);
         let look = Look { n: self.looks, took_us, attempts, as_of, against, ..Look::new(at, observation, verdict) };
         if !self.wanted.is_empty() {

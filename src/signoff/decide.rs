@@ -28,6 +28,8 @@ pub struct Ruling {
     /// What a reader should see although it does not decide: warnings, waived failures, steps on trial, waivers and
     /// signatures that do not act.
     pub attention: Vec<String>,
+    /// Of that, what lies with no step that the report shows: waived failures, waivers and signatures.
+    pub remarks: Vec<String>,
     /// The conditions under which signers agreed, each with whose it is.
     pub conditions: Vec<String>,
     /// Who signed at the end, and what is missing.
@@ -78,10 +80,23 @@ pub fn decide_against(
     for w in weighed.iter().filter(|w| w.deserves_attention() && !w.leads_to(decision, rules.strict)) {
         attention.add(w.counted.outcome.word(), w.line());
     }
+    let mut remarks = Lines::default();
+    weighed.iter().filter(|w| w.counted.waived).for_each(|w| remarks.add(w.counted.outcome.word(), w.line()));
+    let mut remarks = remarks.end();
+    let mut others = idle_waivers(record, &waivers, at);
+    others.extend(people.attention);
+    remarks.extend(others.iter().cloned());
     let mut attention = attention.end();
-    attention.extend(idle_waivers(record, &waivers, at));
-    attention.extend(people.attention);
-    Ruling { decision, reasons, attention, conditions: people.conditions, approval: people.end, holds: people.holds }
+    attention.extend(others);
+    Ruling {
+        decision,
+        reasons,
+        attention,
+        remarks,
+        conditions: people.conditions,
+        approval: people.end,
+        holds: people.holds,
+    }
 }
 
 /// A step and how it counts.

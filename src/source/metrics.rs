@@ -124,6 +124,14 @@ impl Asked<'_> {
         }
     }
 
+    /// Tells how far back to look for what is gone, and in which steps.
+    pub fn history(&self) -> (Duration, Duration) {
+        match self {
+            Self::Server(_) => (Duration::from_secs(86_400), Duration::from_secs(60)),
+            Self::Pages(pages) => pages.history(),
+        }
+    }
+
     /// Says through what is looked, with what is known already.
     pub fn shown(&self) -> String {
         match self {

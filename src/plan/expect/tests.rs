@@ -348,7 +348,7 @@ fn any_relative() -> impl Strategy<Value = Matcher> {
     let relation = prop_oneof![
         (op, factor()).prop_map(|(op, factor)| Relation::Compare(op, factor)),
         (factor(), factor()).prop_map(|(a, b)| Relation::Between(f64::min(a, b), f64::max(a, b))),
-        (0_u32..5000).prop_map(|n| Relation::Within(f64::from(n) / 1000.0)),
+        any_quantity("%").prop_map(|share| Relation::Within(share.value.abs())),
     ];
     (relation, against).prop_map(|(relation, against)| Matcher::Relative(relation, against))
 }

@@ -83,7 +83,9 @@ remarked on.
 latest was a no-go 3h ago`.
 
 **Damaged.** Every run is verified before it counts: its chain of digests, its signatures, for an exported record also \
-its head. One that was changed is an *error* that names it, and never a match.
+its head. One that was changed is an *error* that names it, and never a match. Whoever can write a file can make up a \
+whole record, digests and all: for one that comes from elsewhere name the `allowed_signers` (in OpenSSH's format). One \
+of them must then have signed all that was found, and every signature must be by one of them.
 ";
 
 /// What a run must be like to count, templates unfilled.
@@ -102,26 +104,6 @@ struct EarlierRuns {
     /// The inputs that expectations use.
     inputs: Vec<String>,
     origin: Origin,
-}
-
-/// Says in one line what an entry of `requires` asks for: `staging.yaml was a go within 3d`.
-pub fn title(node: &Node) -> String {
-    let text = |key: &str| node.get(key).and_then(Node::text);
-    let what = node.text().or(text("checklist")).or(text("run")).or(text("record")).unwrap_or("an earlier run");
-    let decision = match text("decision").unwrap_or("go") {
-        "go" => "a go",
-        "no-go" => "a no-go",
-        "any" => "run",
-        other => other,
-    };
-    let mut title = format!("{what} was {decision}");
-    if let Some(within) = text("within") {
-        title.push_str(&format!(" within {within}"));
-    }
-    if let Some(count) = text("at_least").filter(|count| *count != "1") {
-        title.push_str(&format!(", {count} times"));
-    }
-    title
 }
 
 fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Probe>> {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::DateTime;
 
+use crate::model::quantity;
 use crate::promql::{self, Selector};
 use crate::source::Asked;
 use crate::source::prometheus::{Data, Point, When};
@@ -59,7 +60,7 @@ enum Reason {
 enum Seen {
     /// Then, in words.
     Stopped(String),
-    /// Not in the last 24 hours.
+    /// Not for as long as is looked back.
     NotLately,
     /// It could not be asked.
     Unknown,
@@ -138,23 +139,30 @@ impl Asking<'_> {
         match self.last_seen(name).await {
             Seen::Stopped(stopped) => return format!("the metric {metric} {stopped}"),
             Seen::Unknown => return format!("the metric {metric} has no series now"),
-            Seen::NotLately if !self.spend() => return format!("the metric {metric} has not existed in the last 24h"),
             Seen::NotLately => {}
+        }
+        let lately = quantity::seconds(self.source.history().0.as_secs_f64());
+        let absent = format!("the metric {metric} has not existed in the last {lately}");
+        if !self.spend() {
+            return absent;
         }
         match self.source.names_of(name).await {
             Ok(names) if names.is_empty() => format!("the metric {metric} has never existed here"),
-            Ok(_) => format!("the metric {metric} existed, but not in the last 24h"),
-            Err(_) => format!("the metric {metric} has not existed in the last 24h"),
+            Ok(_) => format!("the metric {metric} existed, but not in the last {lately}"),
+            Err(_) => absent,
         }
     }
 
     async fn last_seen(&self, selector: &str) -> Seen {
-        let Some(points) = self.ask(&format!("max(max_over_time(timestamp({selector})[1d:1m]))")).await else {
+        let (range, step) = self.source.history();
+        let (range, step) = (range.as_millis(), step.as_millis());
+        let query = format!("max(max_over_time(timestamp({selector})[{range}ms:{step}ms]))");
+        let Some(points) = self.ask(&query).await else {
             return Seen::Unknown;
         };
         let Some(point) = points.first() else { return Seen::NotLately };
         let Some(time) = DateTime::from_timestamp(point.value as i64, 0) else { return Seen::Unknown };
-        let ago = crate::model::quantity::seconds((point.at - point.value).max(0.0).round());
+        let ago = quantity::seconds((point.at - point.value).max(0.0).round());
         Seen::Stopped(format!("stopped at {} UTC, {ago} before", time.format("%Y-%m-%d %H:%M")))
     }
 }

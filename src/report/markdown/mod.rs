@@ -15,8 +15,10 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, context};
 
 use super::view::{Counts, Occasion, Place, RunView, part_word};
 use super::{Format, Options, ReportError, plain};
+use crate::signoff::Claim;
 use crate::model::outline::{Part, Weight};
 use crate::model::{Decision, Outcome};
+use crate::signoff::approval::RoleState;
 use crate::template;
 
 pub use fields::manual;
@@ -32,6 +34,9 @@ pub const FORMAT: Format = Format {
 
 /// The built-in template: a start for one's own.
 pub const TEMPLATE: &str = include_str!("signoff.md.j2");
+
+/// The most blank lines for one role.
+const BLANKS: usize = 50;
 
 /// Steps of the virtual machine that a template may take, and how many more for each step of the run.
 const FUEL: (u64, u64) = (1_000_000, 20_000);
@@ -123,13 +128,28 @@ fn data(view: &RunView) -> Value {
         holds => Value::from(Serde(view.holds())),
         happened => Value::from(Serde(view.happened())),
         waivers => Value::from(Serde(view.waivers())),
+        remarks => Value::from(Serde(view.remarks())),
+        signatures => Value::from(Serde(view.signatures())),
+        conditions => Value::from(Serde(view.conditions())),
+        signature_commands => view.signature_commands(),
+        unsigned => Value::from(Serde(unsigned(view))),
         guards,
         sections,
         actions,
         trial => fields::list(view, Arc::clone(view.trial())),
         not_run => fields::list(view, Arc::clone(view.not_run())),
         next => Value::from(Serde(view.next_steps())),
+        claim => Claim::of(view.record(), view.decision()).text(),
     }
+}
+
+/// The roles that still miss people, each as often as one is missing, with those who may sign.
+fn unsigned(view: &RunView) -> Vec<(String, String)> {
+    let blanks = |role: &RoleState| {
+        let missing = usize::try_from(role.missing()).unwrap_or(usize::MAX).min(BLANKS);
+        std::iter::repeat_n((role.role.clone(), role.members.join(", ")), missing).collect::<Vec<_>>()
+    };
+    view.roles().iter().flat_map(blanks).collect()
 }
 
 fn section(view: &RunView, index: usize) -> Value {

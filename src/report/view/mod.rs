@@ -8,6 +8,7 @@ mod course;
 mod expected;
 mod head;
 mod next;
+pub mod people;
 mod step;
 
 use std::sync::Arc;
@@ -15,13 +16,15 @@ use std::sync::Arc;
 pub use counts::Counts;
 pub use course::{Grid, GridRow, Happened, HoldView, Occasion, WaiverView, WaiversView};
 pub use head::{AppendixView, Head, InputView, Pair, RoleView, machine_moment, moment};
+pub use people::SignatureView;
 pub use step::{FindingView, SampleView, Step};
 
 use crate::event::Skip;
-use crate::model::outline::{Part, Weight};
+use crate::model::outline::{Part, Role, Weight};
 use crate::model::{Decision, Outcome};
 use crate::record::{RunRecord, SectionRecord};
 use crate::signoff::Ruling;
+use crate::signoff::approval::RoleState;
 
 /// A run as its readers see it. Cheap to clone.
 #[derive(Clone)]
@@ -204,6 +207,41 @@ impl RunView {
     /// Returns what happened on the way: pauses, resumptions, clocks.
     pub fn happened(&self) -> Vec<Happened> {
         course::happened(&self.0.record)
+    }
+
+    /// Returns what a reader should see beside the steps: waived failures, waivers and signatures that do not act.
+    pub fn remarks(&self) -> &[String] {
+        &self.0.ruling.remarks
+    }
+
+    /// Returns the conditions under which people agreed.
+    pub fn conditions(&self) -> &[String] {
+        &self.0.ruling.conditions
+    }
+
+    /// Returns who signed.
+    pub fn signatures(&self) -> Vec<SignatureView> {
+        people::signatures(&self.0.ruling.holds, &self.0.ruling.approval)
+    }
+
+    /// Returns the roles that must sign at the end, and who fills them.
+    pub fn roles(&self) -> Vec<RoleState> {
+        let ruled = &self.0.ruling.approval.roles;
+        let asked = |role: &Role| RoleState {
+            role: role.role.clone(),
+            needs: role.needs,
+            members: role.members.clone(),
+            by: Vec::new(),
+        };
+        match ruled.is_empty() {
+            true => self.record().header.roles.iter().map(asked).collect(),
+            false => ruled.clone(),
+        }
+    }
+
+    /// Returns the commands that verify the signatures without this program, one a line; nothing without signatures.
+    pub fn signature_commands(&self) -> String {
+        people::commands(&self.record().run, &self.signatures())
     }
 
     /// Returns the commands that lead on from here, each with what it does.

@@ -44,6 +44,12 @@ pub(super) fn steps(view: &RunView) -> Vec<Pair> {
     if refused {
         list.push(Pair::new("Run what --read-only refused", format!("holdpoint run {path}")));
     }
+    if view.decision() == Decision::Held && view.record().finished.is_some() {
+        list.extend(view.roles().iter().filter(|role| role.missing() > 0).map(|role| {
+            let command = format!("holdpoint sign {run} --role {} --decision approve", shell(&role.role));
+            Pair::new(format!("Sign as {} (or --decision conditional, reject)", role.role), command)
+        }));
+    }
     if matches!(view.decision(), Decision::NoGo | Decision::Undecided) {
         list.push(Pair::new("Look at the run again", format!("holdpoint show {run}")));
     }

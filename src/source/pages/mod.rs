@@ -30,6 +30,9 @@ use crate::sys::World;
 /// How much of a look's time is left for the answer itself when it waits for samples.
 const MARGIN: Duration = Duration::from_millis(50);
 
+/// The most steps in which the past is searched.
+const MOST_STEPS: u32 = 5000;
+
 /// Samples in memory that can be asked.
 pub struct Pages<'a> {
     world: &'a World,
@@ -185,6 +188,15 @@ impl<'a> Pages<'a> {
         let Ok(query) = promql::parse(selector) else { return Vec::new() };
         let wanted: Vec<_> = promql::selectors(&query).into_iter().filter_map(|s| s.metric).collect();
         self.memory().names(|name| wanted.iter().any(|w| w == name), 10)
+    }
+
+    /// Tells how far back there may be samples, and in which steps to look for them so that none is missed.
+    pub fn history(&self) -> (Duration, Duration) {
+        let (range, every) = match &self.of {
+            Of::Scrapes(collecting) => (collecting.keep(), collecting.every()),
+            Of::Record(record) => record.history(),
+        };
+        (range, (every / 2).max(range / MOST_STEPS).max(Duration::from_millis(1)))
     }
 
     /// Says through what is looked.

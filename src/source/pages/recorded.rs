@@ -237,6 +237,12 @@ impl Recording {
         DateTime::from_timestamp_millis(self.now).unwrap_or(DateTime::UNIX_EPOCH)
     }
 
+    /// Tells how far back the record reaches, and how far apart its samples are.
+    pub(super) fn history(&self) -> (Duration, Duration) {
+        let millis = |n: i64| Duration::from_millis(u64::try_from(n).unwrap_or_default().max(1));
+        (millis(self.now - self.begin + self.gap), millis(self.gap))
+    }
+
     pub(super) fn begin(&self) -> i64 {
         self.begin
     }

@@ -195,6 +195,10 @@ impl Collecting {
         }
     }
 
+    pub(super) fn every(&self) -> Duration {
+        self.every
+    }
+
     pub(super) fn keep(&self) -> Duration {
         self.keep
     }

@@ -275,6 +275,7 @@ fn ruling(decision: Decision, reasons: &[&str]) -> Ruling {
         decision,
         reasons,
         attention: Vec::new(),
+        remarks: Vec::new(),
         conditions: Vec::new(),
         approval: Approval::default(),
         holds: Vec::new(),
