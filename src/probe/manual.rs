@@ -31,7 +31,9 @@ static OBJECT: Object = Object {
 
 const MANUAL: &str = "\
 Asks a person. The step stays `pending`, and the run `held`, until somebody answers with \
-`holdpoint attest RUN STEP --pass|--fail|--na --note TEXT`; the answer is kept with its name, its time and its note.
+`holdpoint attest RUN STEP --pass|--fail|--na --note TEXT --evidence FILE`; the answer is kept with its name, its time, \
+its note and its files. `holdpoint attest RUN` goes through all that is open. With `by`, only a member of that role of \
+`signoff` answers (`--as NAME`).
 
 No `expect` is needed: the answer speaks for itself.
 

@@ -139,7 +139,9 @@ impl Point {
                 point.answers.insert(step, answer.outcome);
             }),
             EventKind::Waived { waivers } => self.waivers = Some(waivers.clone()),
-            EventKind::Decided { decision, .. } => self.decided = Some(*decision),
+            // What people decide when it has ended is not what the run acted on.
+            EventKind::Decided { decision, .. } if !self.finished => self.decided = Some(*decision),
+            EventKind::Decided { .. } => {}
             EventKind::Paused { .. } => self.paused = true,
             EventKind::RunFinished { .. } => self.finished = true,
             EventKind::Resumed { .. } => self.reopen(),

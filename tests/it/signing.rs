@@ -182,6 +182,60 @@ fn an_answer_after_a_signature_asks_for_it_again() {
 }
 
 #[test]
+fn a_run_is_signed_at_its_hold_point_and_at_its_end_and_acts_then() {
+    let (env, keys) = (TestEnv::new(), Keys::new());
+    let checklist = "holdpoint: 1
+name: Promotion
+sections:
+  - name: Before
+    steps:
+      - { name: Asks, manual: { instruction: Look., by: sre } }
+  - name: After
+    hold: { sign: [sre] }
+    steps:
+      - { name: Holds, exec: \"true\", expect: 0 }
+on_go:
+  - { name: Acts, exec: \"touch acted\", changes: leaves a file, expect: 0 }
+signoff:
+  roles:
+    - { role: sre, needs: 1, members: [carol@example.com] }
+  not_runner: true
+  valid_for: 72h
+  allowed_signers: allowed
+";
+    env.write("checklist.yaml", checklist);
+    env.write("allowed", &keys.person(CAROL));
+    let key = keys.path(CAROL).display().to_string();
+    let sign = |user: &str, more: &[&str]| {
+        let args = ["sign", "last", "--role", "sre", "--decision", "approve", "--key", &key];
+        Ran::of(env.command(&[&args, more].concat()).env("USER", user).output().expect("runs"))
+    };
+    assert_eq!(env.run(&["run", "checklist.yaml"]).status, 4);
+    let stranger = env.run(&["attest", "last", "asks", "--pass"]);
+    assert!(
+        stranger.status == 2 && stranger.stderr.contains("answered by carol@example.com (sre)"),
+        "{}",
+        stranger.stderr
+    );
+    assert_eq!(env.run(&["attest", "last", "asks", "--pass", "--as", CAROL]).status, 4);
+    let word = env.run(&["release", "last"]);
+    assert!(word.status == 2 && word.stderr.contains("is released by signatures"), "{}", word.stderr);
+    let own = sign("tester", &["--hold", "after"]);
+    assert!(own.status == 2 && own.stderr.contains("not_runner"), "{}", own.stderr);
+    let early = sign("carol", &[]);
+    assert!(early.status == 2 && early.stderr.contains("--hold after"), "{}", early.stderr);
+    let held = sign("carol", &["--hold", "after"]);
+    assert!(held.status == 4 && held.stderr.contains("after is released"), "{}", held.stderr);
+    assert_eq!(env.run(&["resume", "last"]).status, 4);
+    assert!(!env.path("acted").exists());
+    let end = sign("carol", &[]);
+    assert_eq!(end.status, 0, "{}", end.stderr);
+    let acted = env.run(&["resume", "last", "--allow-changes"]);
+    assert_eq!(acted.status, 0, "{}\n{}", acted.stdout, acted.stderr);
+    assert!(env.path("acted").exists(), "{}", acted.stderr);
+}
+
+#[test]
 fn two_hundred_signatures_at_once_are_neither_lost_nor_doubled() {
     const PEOPLE: usize = 20;
     const EACH: usize = 10;
