@@ -264,7 +264,12 @@ fn what_is_broken_is_red_and_says_why() {
         });
         scope.spawn(|| {
             let run = site.run("demo.yaml", &[], &[]);
-            run.is_broken(&[("every-dependency-is-ready", "503"), ("warnings-in-the-log-are-few", "error")]);
+            run.is_broken(&[
+                ("every-dependency-is-ready", "503"),
+                ("every-dependency-is-up", "cache"),
+                ("less-than-1-of-the-requests-fail", "expected < 1%"),
+                ("warnings-in-the-log-are-few", "error"),
+            ]);
             assert_eq!(run.outcome("orders-are-listed-quickly"), "warn");
         });
     });
