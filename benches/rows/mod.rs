@@ -7,6 +7,7 @@ mod http;
 mod log;
 mod pages;
 mod prometheus;
+mod record;
 mod report;
 mod soak;
 mod wrk;
@@ -39,6 +40,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("P8", report::of_many),
     ("P9", engine::no_ops),
     ("P10", engine::commands),
+    ("P11", record::a_day),
     ("P12", soak::idle),
     ("P13", soak::week),
 ];

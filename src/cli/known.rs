@@ -27,7 +27,7 @@ pub(super) fn of(record: &RunRecord, env: &Env) -> Known {
     let given = secret.filter_map(|input| env.get(input.from.strip_prefix(FROM)?));
     let mut redactors = vec![Redactor::new(&given.map(Secret::new).collect::<Vec<_>>())];
     let (inputs, select) = (InputArgs::default(), SelectArgs::default());
-    let ask = Ask { inputs: &inputs, select: &select, env, complete: false };
+    let ask = Ask { inputs: &inputs, select: &select, env, complete: false, recorded: &[] };
     // The checklist may be elsewhere by now; then it helps nobody.
     redactors.extend(load(Path::new(&record.header.checklist.path), &ask).map(|loaded| loaded.redactor));
     Known(redactors)
