@@ -8,6 +8,7 @@ mod log;
 mod pages;
 mod prometheus;
 mod record;
+mod promql;
 mod report;
 mod soak;
 mod wrk;
@@ -43,4 +44,5 @@ pub(crate) const ROWS: &[Row] = &[
     ("P11", record::a_day),
     ("P12", soak::idle),
     ("P13", soak::week),
+    ("E1", promql::histogram),
 ];

@@ -30,6 +30,7 @@ mod statements;
 mod stdio;
 mod verify;
 mod tick;
+mod timetable;
 mod waivers;
 
 use std::process::ExitCode;

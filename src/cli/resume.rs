@@ -7,11 +7,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use chrono::Utc;
 
-use crate::event::{Event, EventKind, Resumption};
+use crate::event::{EventKind, Resumption};
 use crate::model::RunId;
 use crate::model::outline::Header;
-use crate::record::format::Reader;
-use crate::record::{self, RunStore};
+use crate::record::{self, RunStore, format};
 use crate::run::{Patience, Point};
 use crate::signoff;
 use crate::sys::World;
@@ -75,7 +74,10 @@ pub(super) async fn take_up(
     let Some(mut plans) = accept(vec![load(path, &ask)?]) else { return Ok(None) };
     let plan = Arc::new(plans.pop().context("a checklist has one plan")?);
     let mut point = Point::new(Arc::clone(&plan));
-    each_event(&*store, run, &mut |event| point.take(&event))?;
+    record::load::events(&*store, run, &mut |event, _| {
+        point.take(&event);
+        Ok(())
+    })?;
     let signed = header.roles.is_empty() || is_signed(&*store, run)?;
     if let Some(why) = point.is_over(signed) {
         anyhow::bail!("run {run} cannot go on: {why}");
@@ -115,22 +117,13 @@ pub(super) async fn take_up(
 pub(super) fn header(store: &dyn RunStore, run: &RunId) -> Result<Header> {
     let mut first = None;
     store.events(run, &mut |_, json, _| {
-        first = Some(Reader::default().decode(json));
+        first = Some(format::Reader::default().decode(json));
         ControlFlow::Break(())
     })?;
     match first.with_context(|| format!("run {run} has not begun"))?.map(|event| event.kind)? {
         EventKind::RunStarted { header, .. } => Ok(*header),
         _ => anyhow::bail!("run {run} does not begin with its beginning"),
     }
-}
-
-/// Reads every event of a run, each verified.
-fn each_event(store: &dyn RunStore, run: &RunId, take: &mut dyn FnMut(Event)) -> Result<()> {
-    record::events(store, run, &mut |event, _| {
-        take(event);
-        Ok(())
-    })?;
-    Ok(())
 }
 
 /// Tells whether everybody who must sign has signed.
