@@ -7,6 +7,7 @@ mod http;
 mod log;
 mod pages;
 mod prometheus;
+mod record;
 mod promql;
 mod report;
 mod soak;
@@ -40,6 +41,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("P8", report::of_many),
     ("P9", engine::no_ops),
     ("P10", engine::commands),
+    ("P11", record::a_day),
     ("P12", soak::idle),
     ("P13", soak::week),
     ("E1", promql::histogram),
