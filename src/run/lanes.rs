@@ -153,6 +153,8 @@ impl Dispatcher {
                 true
             }
             Doing::Children(0) => {
+                let behind = self.lanes[lane].fence().behind.take();
+                self.raise(lane, behind);
                 self.lanes[lane].doing = Doing::Next;
                 true
             }
@@ -327,7 +329,11 @@ impl Dispatcher {
         }
         // A barrier inside a cell closes that cell, and what follows all of them, but not the cells beside it.
         match self.lanes[lane].parent.filter(|_| self.lanes[lane].fences.len() == 1) {
-            Some(parent) => self.raise(parent, inner.barrier),
+            // The cells beside it go on: it closes only what comes after all of them.
+            Some(parent) => {
+                let fence = self.lanes[parent].fence();
+                fence.behind = fence.behind.or(inner.barrier);
+            }
             None => {
                 let fence = self.lanes[lane].fence();
                 fence.behind = fence.behind.or(inner.barrier);

@@ -200,7 +200,7 @@ const SHORT: &str = "holdpoint: 1\nname: Short\ndefaults: { timeout: 5m }\n\
     \x20 - name: Hourly\n    at: checkpoint\n    steps:\n\
     \x20     - { name: errors, exec: 'true', expect: 0 }\n\
     \x20     - { name: stays, exec: 'true', expect: 0, consistently: { for: 4m, every: 1m } }\n\
-    \x20 - name: After\n    at: end\n    steps:\n      - { name: 'still {{ captured.version }}', id: still, exec: 'true', expect: 0 }\n\
+    \x20 - name: After\n    at: end\n    steps:\n      - { name: still, exec: 'echo {{ captured.version }}', expect: 0 }\n\
     on_no_go:\n  - { name: roll back, exec: 'true', expect: 0, changes: everything }\n\
     always:\n  - { name: tidy up, exec: 'true', expect: 0 }\n";
 
