@@ -76,10 +76,10 @@ fn describe_step(plan: &Plan, step: &PlanStep) -> String {
         let _ = writeln!(out, "      {label:<8} {text}");
     };
     line(step.kind.name, &step.probe.describe());
-    if let Some(expect) = &step.outline.expect {
+    if let Some(expect) = step.outline.expect.as_ref().filter(|_| step.deferred.is_none()) {
         line("expect", &crate::judge::words::expectation(expect));
     }
-    if let Some(warn) = &step.outline.warn {
+    if let Some(warn) = step.outline.warn.as_ref().filter(|_| step.deferred.is_none()) {
         line("warn", &crate::judge::words::expectation(warn));
     }
     if let Some(baseline) = &step.outline.baseline {

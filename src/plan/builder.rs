@@ -122,6 +122,10 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
     fn new(checklist: &'c Checklist, inputs: &Inputs, matrices: &'d Matrices, reading: &'r mut Reading<'d>) -> Self {
         let sources = checklist.node.get("sources").map(|node| Sources::compile(reading, node)).unwrap_or_default();
         let defaults = defaults(checklist.node.get("defaults"), reading);
+        if matrices.top.is_some() {
+            // What depends on the cell is read again in each.
+            reading.references.retain(|(reference, _)| reference.root != "matrix");
+        }
         let mut captures = HashSet::new();
         checklist.sections.iter().flat_map(|s| &s.steps).for_each(|step| collect_captures(step, &mut captures));
         let count = checklist.sections.iter().map(|section| section.steps.len()).sum();
@@ -196,6 +200,9 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
         let defaults = self.checklist.node.get("defaults");
         if defaults.is_some_and(matrix::mentions_cells) {
             self.defaults = self::defaults(defaults, self.reading);
+            if spot.cells.is_empty() {
+                self.reading.references.retain(|(reference, _)| reference.root != "matrix");
+            }
             self.settle_references(None);
         }
     }
@@ -295,7 +302,9 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
                 self.reading.say(Diagnostic::error("unused-axis", *span, message).help(help));
             }
         }
-        if let Some((key, _)) = self.checklist.node.entry("baseline").filter(|_| !self.default_baseline_used) {
+        // A comparator that could not be read may be the one that was to use it.
+        let unused = !self.default_baseline_used && !self.reading.diagnostics.has_errors();
+        if let Some((key, _)) = self.checklist.node.entry("baseline").filter(|_| unused) {
             let message = "no step is held against this baseline";
             let help = "use the word in a comparator, such as `\"<= 1.2x baseline\"`, or remove it";
             self.reading.say(Diagnostic::error("unused-key", key.span, message).help(help));

@@ -190,7 +190,8 @@ impl Builder<'_, '_, '_> {
 
     fn use_axis(&mut self, name: String, span: Span) {
         if let Some(at) = self.matrices.giving(self.at, &name).filter(|_| !self.spot.cells.is_empty()) {
-            self.used_axes.insert((at, name));
+            // One that hides another of the same name is said; that the other is not used then is no second mistake.
+            self.used_axes.extend([(at, name.clone()), (None, name)]);
             return;
         }
         let known: Vec<_> = self.spot.values.keys().map(String::as_str).collect();

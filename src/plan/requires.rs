@@ -1,6 +1,5 @@
 //! `requires`: earlier runs that must be there, as the first section of the plan, a barrier before all others.
 
-use super::matrix::mentions_cells;
 use crate::checklist::reading::Reading;
 use crate::checklist::{Checklist, Section};
 use crate::diag::{Diagnostic, Span};
@@ -25,11 +24,6 @@ pub(super) fn section(checklist: &Checklist, reading: &mut Reading<'_>) -> Optio
         reading.say(Diagnostic::error("not-yet", key.span, message));
         return None;
     }
-    if let Some(item) = items.iter().find(|item| mentions_cells(item)) {
-        let message = "what is required is required of the whole run, before any cell";
-        let help = "for a cell, write a step with the probe `run`";
-        reading.say(Diagnostic::error("undefined-variable", item.span, message).help(help));
-    }
     let node = map(
         key.span,
         [("name", "Earlier runs"), ("id", "earlier-runs"), ("stop_on_failure", "true")]
@@ -52,7 +46,8 @@ fn step(item: &Node) -> Node {
 fn sentence(item: &Node) -> String {
     let word = |key: &str| item.get(key).and_then(Node::text);
     let decision = word("decision").unwrap_or("go");
-    let what = word("checklist").or(word("run")).or(word("record")).unwrap_or("a run");
+    let named = word("checklist").or(word("run")).or(word("record"));
+    let what = named.filter(|name| !name.contains("{{")).unwrap_or("an earlier run");
     let mut words = match item.get("at_least").and_then(Node::text) {
         Some(count) => format!("{count} times {decision} of {what}"),
         None => format!("A {decision} of {what}"),

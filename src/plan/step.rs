@@ -105,7 +105,8 @@ impl Builder<'_, '_, '_> {
         let blank = |(r, _): &(Reference, Span)| known_later(r) && !self.reading.inputs.gives(r);
         let waits = !self.reading.complete && self.reading.references.iter().any(blank);
         let captured = self.settle_references(Some(kind));
-        let needs = self.needs_of(node);
+        // That a guard needs nothing is said elsewhere.
+        let needs = if section.part == Part::Guard { Vec::new() } else { self.needs_of(node) };
         if let Some(by) = value.get("by").filter(|_| kind.name == "manual" && !self.roles.is_empty()) {
             self.known_role(by);
         }
