@@ -94,7 +94,10 @@ impl Shelf {
 
 /// Reads an exported record; its chain is verified on the way.
 fn read(path: &str) -> Result<RunRecord, String> {
-    let file = File::open(path).map_err(|error| format!("the record {path} cannot be read: {error}"))?;
+    let file = File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => format!("there is no record {path}"),
+        _ => format!("the record {path} cannot be read: {error}"),
+    })?;
     format::read_record(&mut BufReader::new(file)).map_err(|error| format!("the record {path}: {error}"))
 }
 

@@ -1,6 +1,7 @@
 //! Gates on earlier runs: found in the store or in exported records, verified before they count.
 
 use crate::support::env::{Ran, TestEnv, steps};
+use crate::support::ssh::Keys;
 
 const STAGING: &str = "
 holdpoint: 1
@@ -120,4 +121,45 @@ fn damage_is_named_and_never_a_match() {
         assert_eq!((status, outcome.as_str()), (3, "error"), "{reason}");
         assert!(reason.starts_with("the record changed.jsonl: line "), "{reason}");
     }
+}
+
+#[test]
+fn a_record_from_elsewhere_is_vouched_for_by_those_who_may_sign() {
+    let site = Site::new();
+    let keys = Keys::new();
+    let allowed = keys.person("centre@example.com");
+    site.0.write("signers", &allowed);
+    site.0.write("others", &keys.person("other@example.com"));
+    site.0.write("staging.yaml", &format!("{STAGING}signoff: {{ roles: [ {{ role: centre }} ] }}\n"));
+    let gate = |more: &str| {
+        let run = format!("{{ record: sent.jsonl{more} }}");
+        let gate =
+            format!("{{ holdpoint: 1, name: G, sections: [{{ name: S, steps: [{{ name: Gate, run: {run} }}] }}] }}");
+        site.0.write("gate.yaml", &gate);
+        let ran = site.0.run(&["run", "gate.yaml", "--report", "json=gate.json"]);
+        (ran.status, steps(&site.0.json("gate.json"))[0].2.clone())
+    };
+    assert_eq!(site.0.run(&["run", "staging.yaml", "--set", "version=1.0.0"]).status, 4, "it waits for a signature");
+    assert_eq!(site.0.run(&["export", "last", "-o", "sent.jsonl"]).status, 0);
+    assert_eq!(gate("").0, 1, "held is no go");
+    let (status, reason) = gate(", decision: held, allowed_signers: signers");
+    assert_eq!(status, 3, "{reason}");
+    assert!(reason.ends_with("none of the allowed signers has signed all of it"), "{reason}");
+    // The gate's own runs are later than the one that is signed.
+    let staged = site.0.run(&["runs", "--format", "json", "--last", "100"]);
+    let staged: serde_json::Value = serde_json::from_str(&staged.stdout).expect("JSON");
+    let staged =
+        staged.as_array().and_then(|runs| runs.last()).expect("a run")["run"].as_str().expect("text").to_owned();
+    let key = keys.path("centre@example.com").display().to_string();
+    let args =
+        ["sign", &staged, "--role", "centre", "--decision", "approve", "--key", &key, "--allowed-signers", "signers"];
+    let signed = site.0.run(&args);
+    assert_eq!(signed.status, 0, "{}", signed.stderr);
+    assert_eq!(site.0.run(&["export", &staged, "-o", "sent.jsonl"]).status, 0);
+    assert_eq!(gate(""), (0, String::new()));
+    assert_eq!(gate(", allowed_signers: signers"), (0, String::new()));
+    let (status, reason) = gate(", allowed_signers: others");
+    assert_eq!(status, 3, "{reason}");
+    assert!(reason.contains("the signature of centre@example.com as centre does not hold"), "{reason}");
+    assert_eq!(gate(", allowed_signers: nowhere").0, 3);
 }

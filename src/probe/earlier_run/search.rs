@@ -9,6 +9,9 @@ use serde_json::Value as Json;
 use crate::model::{Decision, Note, quantity};
 use crate::probe::EarlierRun;
 
+/// Up to which age, in seconds, a run is said to be so long ago; of older ones the date is said.
+const SHORT: f64 = 172_800.0;
+
 /// What a run must be like to count.
 #[derive(Clone, Debug)]
 pub(super) struct Criteria {
@@ -103,9 +106,13 @@ impl Criteria {
             Decision::Undecided => "undecided",
             Decision::Held => "held",
         };
-        let ago = match age < 0.0 {
-            true => format!("{} in the future", quantity::seconds(-age)),
-            false => format!("{} ago", quantity::seconds(age)),
+        // Nobody counts in days and hours what is long ago.
+        let ago = match age {
+            age if age < 0.0 => format!("{} in the future", quantity::seconds(-age)),
+            age if age < SHORT => {
+                format!("{} ago", quantity::seconds(if age < 3600.0 { age } else { age - age % 60.0 }))
+            }
+            _ => format!("on {}", run.at.format("%Y-%m-%d %H:%M UTC")),
         };
         let why = if why.is_empty() { String::new() } else { format!(", {why}") };
         format!("was {decision} {ago} (run {}){why}", run.run)
@@ -176,7 +183,7 @@ mod tests {
         assert!(search.take(run("r1", Decision::Go, 200, "1.2.4")).is_continue());
         assert_eq!(
             search.nothing("go of staging.yaml"),
-            "no go of staging.yaml; the latest was a go 4d4h ago (run r2), too long ago"
+            "no go of staging.yaml; the latest was a go on 2027-01-11 04:00 UTC (run r2), too long ago"
         );
     }
 
