@@ -7,10 +7,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use chrono::Utc;
 
-use crate::event::{Event, EventKind, Resumption};
+use crate::event::{EventKind, Resumption};
 use crate::model::RunId;
 use crate::model::outline::Header;
-use crate::record::chain::Chain;
 use crate::record::{self, RunStore, format};
 use crate::run::{Patience, Point};
 use crate::signoff;
@@ -75,7 +74,10 @@ pub(super) async fn take_up(
     let Some(mut plans) = accept(vec![load(path, &ask)?]) else { return Ok(None) };
     let plan = Arc::new(plans.pop().context("a checklist has one plan")?);
     let mut point = Point::new(Arc::clone(&plan));
-    each_event(&*store, run, &mut |event| point.take(&event))?;
+    record::load::events(&*store, run, &mut |event, _| {
+        point.take(&event);
+        Ok(())
+    })?;
     let signed = header.roles.is_empty() || is_signed(&*store, run)?;
     if let Some(why) = point.is_over(signed) {
         anyhow::bail!("run {run} cannot go on: {why}");
@@ -122,34 +124,6 @@ pub(super) fn header(store: &dyn RunStore, run: &RunId) -> Result<Header> {
         EventKind::RunStarted { header, .. } => Ok(*header),
         _ => anyhow::bail!("run {run} does not begin with its beginning"),
     }
-}
-
-/// Reads every event of a run, each verified.
-fn each_event(store: &dyn RunStore, run: &RunId, take: &mut dyn FnMut(Event)) -> Result<()> {
-    let mut chain = Chain::begin(run);
-    let mut failed = None;
-    let mut reader = format::Reader::default();
-    let summary = store.events(run, &mut |seq, json, digest| {
-        let read = chain.check(seq, json, digest).map_err(|e| e.to_string());
-        match read.and_then(|()| reader.decode(json).map_err(|e| format!("event {seq}: {e}"))) {
-            Ok(event) => {
-                take(event);
-                ControlFlow::Continue(())
-            }
-            Err(what) => {
-                failed = Some(what);
-                ControlFlow::Break(())
-            }
-        }
-    })?;
-    if let Some(what) = failed {
-        anyhow::bail!("run {run} is damaged: {what}");
-    }
-    anyhow::ensure!(
-        summary.head == chain.head(),
-        "run {run} is damaged: its end is not the one that the store promises"
-    );
-    Ok(())
 }
 
 /// Tells whether everybody who must sign has signed.

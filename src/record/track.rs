@@ -201,8 +201,7 @@ impl<T: Tracked> From<Vec<T>> for Track<T> {
 
 impl Packed {
     fn of(point: &Point) -> Self {
-        let has =
-            point.value.map_or(0, |_| VALUE) | point.limit.map_or(0, |_| LIMIT);
+        let has = point.value.map_or(0, |_| VALUE) | point.limit.map_or(0, |_| LIMIT);
         let (value, limit) = (point.value.unwrap_or_default(), point.limit.unwrap_or_default());
         Self { at: point.at, n: point.n, value, limit, outcome: point.outcome, has }
     }
