@@ -7,6 +7,7 @@ mod http;
 mod log;
 mod pages;
 mod prometheus;
+mod promql;
 mod report;
 mod soak;
 mod wrk;
@@ -41,4 +42,5 @@ pub(crate) const ROWS: &[Row] = &[
     ("P10", engine::commands),
     ("P12", soak::idle),
     ("P13", soak::week),
+    ("E1", promql::histogram),
 ];

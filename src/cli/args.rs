@@ -38,6 +38,10 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Show that the gate can go red: judge a run again on measures changed for the worse
     Prove(ProveArgs),
+    /// Verify a record or a sign-off document: the chain, the files, the signatures, and every verdict judged again
+    Verify(VerifyArgs),
+    /// Put an exported record into the store
+    Import(ImportArgs),
     /// List the runs of the store
     Runs(RunsArgs),
     /// Show a run
@@ -380,6 +384,30 @@ pub(crate) struct ProveArgs {
     /// text for people, json for programs
     #[arg(long, value_enum, default_value_t = Show::Text)]
     pub format: Show,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct VerifyArgs {
+    /// The file of an exported record, a sign-off document in Markdown, or a run (an id, a unique prefix of one, or last)
+    #[arg(default_value = "last", value_name = "RECORD")]
+    pub what: String,
+    /// Whose key is whose, in OpenSSH's form
+    #[arg(long, env = "HOLDPOINT_ALLOWED_SIGNERS", value_name = "FILE")]
+    pub allowed_signers: Option<PathBuf>,
+    /// text for people, json for programs
+    #[arg(long, value_enum, default_value_t = Show::Text)]
+    pub format: Show,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ImportArgs {
+    /// The file that `holdpoint export` wrote
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
     #[command(flatten)]
     pub store: StoreArg,
 }

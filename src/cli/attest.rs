@@ -20,7 +20,8 @@ use crate::sys::env::Env;
 use super::args::AttestArgs;
 use super::deliver::deliver;
 use super::past::open_existing;
-use super::{Result, known, signers, stdio};
+use super::known::{self, Known};
+use super::{Result, signers, stdio};
 
 /// The largest file that is kept as evidence, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -90,9 +91,10 @@ impl Asker<'_> {
     fn keep(&self, store: &mut dyn RunStore, run: &RunId, step: &StepId, given: Given) -> Result<()> {
         // The answer is refused before its evidence is stored.
         let record = record::load(store, run)?;
-        known::of(&record, &Env::of_process()).refuse("note", &given.note)?;
+        let known = known::of(&record, &Env::of_process());
+        known.refuse("note", &given.note)?;
         self.answer(&record, step, &given, Vec::new()).map_err(anyhow::Error::msg)?;
-        let evidence: Vec<Attachment> = given.evidence.iter().map(|path| attach(store, path)).collect::<Result<_>>()?;
+        let evidence: Vec<Attachment> = given.evidence.iter().map(|path| attach(store, path, &known)).collect::<Result<_>>()?;
         let answer = self.answer(&record, step, &given, evidence).map_err(anyhow::Error::msg)?;
         let request = Request::Answer(step.clone(), answer.clone());
         deliver(store, run, &request, &mut |store| {
@@ -180,8 +182,8 @@ impl Asker<'_> {
     }
 }
 
-/// Keeps a file in the store by its digest.
-fn attach(store: &mut dyn RunStore, path: &Path) -> Result<Attachment> {
+/// Keeps a file in the store by its digest, unless it holds a secret.
+fn attach(store: &mut dyn RunStore, path: &Path, known: &Known) -> Result<Attachment> {
     let unreadable = || format!("the evidence {} cannot be read", path.display());
     let meta = std::fs::metadata(path).with_context(unreadable)?;
     anyhow::ensure!(meta.is_file(), "the evidence {} is not a file", path.display());
@@ -189,6 +191,8 @@ fn attach(store: &mut dyn RunStore, path: &Path) -> Result<Attachment> {
     anyhow::ensure!(meta.len() <= LARGEST, "the evidence {} is larger than {most} MiB", path.display());
     let bytes = std::fs::read(path).with_context(unreadable)?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    known.refuse("name of a file", &name)?;
+    known.refuse_file(path, &bytes)?;
     let digest = store.put_blob(&bytes)?;
     Ok(Attachment { name, digest, size: u64::try_from(bytes.len()).unwrap_or(u64::MAX) })
 }

@@ -72,9 +72,10 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
 pub(crate) async fn carry_out(plan: Plan, wanted: &Wanted, job: &Job<'_>) -> Result<Outcome> {
     let identity = super::run::identity(&plan, job);
     let run = identity.run.clone();
-    let begun = store::open(job.store).and_then(|mut store| {
-        let owner = store.own(&run)?;
-        Ok((Recorder::new(store, run.clone())?, owner))
+    let begun = store::open(job.store).and_then(|store| {
+        let recorder = Recorder::new(store, run.clone())?;
+        let owner = recorder.handle().with_store(|store| store.own(&run))?;
+        Ok((recorder, owner))
     });
     let (recorder, owner) = match begun {
         Ok(begun) => begun,

@@ -28,7 +28,9 @@ mod signatures;
 mod signers;
 mod statements;
 mod stdio;
+mod verify;
 mod tick;
+mod timetable;
 mod waivers;
 
 use std::process::ExitCode;
@@ -84,6 +86,8 @@ fn dispatch(args: Args) -> Result<u8> {
         Command::Release(args) => release::main(&args),
         Command::Report(args) => past::report(&args),
         Command::Prove(args) => prove::main(&args),
+        Command::Verify(args) => verify::main(&args),
+        Command::Import(args) => past::import(&args),
         Command::Runs(args) => past::runs(&args),
         Command::Show(args) => past::show(&args),
         Command::Export(args) => past::export(&args),

@@ -13,7 +13,7 @@ use crate::record::{self, RunRecord, RunStore, RunSummary, format, store};
 use crate::report::{Options, RunView, find, terminal};
 use crate::signoff;
 
-use super::args::{ExportArgs, ExportKind, ReportArgs, RunsArgs, Show, ShowArgs};
+use super::args::{ExportArgs, ExportKind, ImportArgs, ReportArgs, RunsArgs, Show, ShowArgs};
 use super::reports::Wanted;
 use super::{Result, USAGE, carry, stdio};
 
@@ -97,6 +97,15 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8> {
     };
     let good = wanted.write(&view(record), &export);
     Ok(if good { 0 } else { USAGE })
+}
+
+pub(super) fn import(args: &ImportArgs) -> Result<u8> {
+    let file = File::open(&args.file).map_err(|e| anyhow::anyhow!("{}: {e}", args.file.display()))?;
+    let mut store = store::open(&args.store.store)?;
+    let imported = format::import(&mut BufReader::new(file), &mut *store);
+    let (run, head) = imported.map_err(|e| anyhow::anyhow!("{}: {e}", args.file.display()))?;
+    stdio::say(&format!("run {run} is in the store, {} events", head.seq));
+    Ok(0)
 }
 
 pub(super) fn export(args: &ExportArgs) -> Result<u8> {

@@ -46,19 +46,8 @@ pub(super) fn main(args: &ProveArgs) -> Result<u8> {
 
 /// Reads the steps as the checklist has them now, with the inputs of the run. Nothing when it has mistakes.
 fn outlines(file: &Path, record: &RunRecord, given: &InputArgs) -> Result<Option<HashMap<StepId, StepOutline>>> {
-    let recorded = record.header.inputs.iter().filter(|input| !input.secret);
-    let recorded = recorded.filter_map(|input| {
-        let value = match input.value.as_ref()? {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        Some(format!("{}={value}", input.name))
-    });
-    // What is given now is stronger: it stands behind.
-    let set = recorded.chain(given.set.iter().cloned()).collect();
-    let inputs = InputArgs { set, files: given.files.clone() };
-    let (select, env) = (SelectArgs::default(), Env::of_process());
-    let loaded = load(file, &Ask { inputs: &inputs, select: &select, env: &env, complete: false, recorded: &[] })?;
+    let (select, env, recorded) = (SelectArgs::default(), Env::of_process(), record.header.inputs.as_slice());
+    let loaded = load(file, &Ask { inputs: given, select: &select, env: &env, complete: false, recorded })?;
     stdio::tell(&loaded.complaints());
     Ok(loaded.plan.map(|plan| plan.steps.into_iter().map(|step| (step.outline.id.clone(), step.outline)).collect()))
 }

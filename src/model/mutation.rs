@@ -63,7 +63,7 @@ impl Mutation {
     ];
 
     /// Returns the word used in checklists and documents.
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Mutation::Unreachable => "unreachable",
             Mutation::NoData => "no-data",

@@ -24,6 +24,8 @@ pub mod select;
 mod signing;
 mod soak;
 pub mod step;
+#[cfg(test)]
+mod tests;
 pub mod window;
 
 use std::ops::Range;

@@ -66,8 +66,9 @@ impl Window {
                 let held = if hold.is_zero() { String::new() } else { format!(", held for {}", time(hold)) };
                 format!("within {}, every {}{held}", time(within), time(every))
             }
-            Window::Consistently { span, every, tolerate, failures, .. } => {
-                format!("for {}, every {}{}", time(span), time(every), forgiven(*tolerate, *failures))
+            Window::Consistently { span, every, tolerate, failures, min_samples } => {
+                let least = min_samples.map(|least| format!(", at least {least} samples")).unwrap_or_default();
+                format!("for {}, every {}{}{least}", time(span), time(every), forgiven(*tolerate, *failures))
             }
             Window::Guard { every, tolerate, failures } => {
                 format!("throughout, every {}{}", time(every), forgiven(*tolerate, *failures))

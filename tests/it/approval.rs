@@ -244,7 +244,7 @@ fn a_signature_lapses_after_its_time() {
     office.pass(TimeDelta::seconds(1));
     let ruling = office.ruling();
     assert_eq!(ruling.decision, Decision::Held);
-    assert!(ruling.attention[0].contains("it was valid for 72 h"), "{ruling:?}");
+    assert!(ruling.attention[0].contains("it was valid for 3d, until"), "{ruling:?}");
 }
 
 #[test]

@@ -357,8 +357,10 @@ signoff: {{ roles: [ {{ role: sre }} ] }}
     let encoded = STANDARD.encode(given);
     for secret in [written, given, encoded.as_str()] {
         let note = format!("I used {secret} for it");
+        env.write("seen.txt", &format!("line\n{note}\nline\n"));
         for args in [
             &["attest", "last", "by-hand", "--pass", "--note", &note][..],
+            &["attest", "last", "by-hand", "--pass", "--evidence", "seen.txt"],
             &["sign", "last", "--role", "sre", "--decision", "approve", "--key", &key, "--note", &note],
             &["sign", "last", "--role", "sre", "--decision", "conditional", "--conditions", &note, "--key", &key],
         ] {
@@ -366,6 +368,12 @@ signoff: {{ roles: [ {{ role: sre }} ] }}
             assert_eq!(said.status, 2, "{args:?}: {}{}", said.stdout, said.stderr);
             assert!(said.stderr.contains("holds a secret"), "{args:?}: {}", said.stderr);
         }
+    }
+    for file in std::fs::read_dir(env.path(".holdpoint")).expect("a store") {
+        let path = file.expect("a file").path();
+        let bytes = if path.is_file() { std::fs::read(&path).expect("bytes") } else { Vec::new() };
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(written) && !text.contains(given), "{}", path.display());
     }
     assert_eq!(run(&["attest", "last", "by-hand", "--pass", "--note", "looked"]).status, 4);
     let signed = run(&["sign", "last", "--role", "sre", "--decision", "approve", "--key", &key, "--note", "fine"]);

@@ -2,6 +2,7 @@
 
 use super::time;
 use super::{ID, IDS, RISKS, SAYING, TEXTS};
+use crate::model::Mutation;
 use crate::shape::{Field, Object, Shape, field, required};
 
 /// A step; its probe is checked by the plan, which knows the kinds.
@@ -48,7 +49,11 @@ const STEP_KEYS: &[Field] = &[
         STEPS,
         "Steps that run when the action, or what verifies it, did not come out well; for actions alone.",
     ),
-    field("blind_to", TEXTS, "Faults that the step is known not to notice, by their names in `holdpoint prove`."),
+    field(
+        "blind_to",
+        Shape::OneOrMany(&Shape::Word(MUTATIONS)),
+        "Faults that the step is known not to notice, by their names in `holdpoint prove`.",
+    ),
     field("ignore", Shape::OneOrMany(&Shape::Regex), "Patterns of expected noise, for logs and text."),
     field("why", SAYING, "Why the step is there; shown where it failed."),
     field("runbook", SAYING, "What to do when it fails; shown there."),
@@ -103,4 +108,15 @@ const RETRY_MAP: Object = Object {
         field("delay", Shape::Duration, "How long to wait before the second attempt; 1s when not given."),
         field("backoff", Shape::Number, "By what factor the wait grows; 2 when not given."),
     ],
+};
+
+/// The faults that `holdpoint prove` puts on.
+const MUTATIONS: &[&str] = &{
+    let mut words = [""; Mutation::ALL.len()];
+    let mut n = 0;
+    while n < words.len() {
+        words[n] = Mutation::ALL[n].word();
+        n += 1;
+    }
+    words
 };

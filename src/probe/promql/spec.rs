@@ -111,7 +111,7 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
             gives_numbers(compiling, query_node, &query)?;
             scraped_is_a_selector(compiling, query_node, &query, &probe)?;
             odd(compiling, query_node, &query);
-            is_kept(compiling, query_node, &query, &probe, source);
+            is_kept(compiling, query_node, &query, &probe, source)?;
             take_apart(compiling, query_node, &query, &mut probe);
         }
     }
@@ -151,17 +151,24 @@ fn gives_numbers(compiling: &mut Compiling<'_, '_>, node: &Node, query: &Query) 
 }
 
 /// A source that keeps less than the query looks back to would never have enough.
-fn is_kept(compiling: &mut Compiling<'_, '_>, node: &Node, query: &Query, probe: &Promql, source: Metrics<'_>) {
-    let Some(keep) = source.keeps() else { return };
+fn is_kept(
+    compiling: &mut Compiling<'_, '_>,
+    node: &Node,
+    query: &Query,
+    probe: &Promql,
+    source: Metrics<'_>,
+) -> Option<()> {
+    let Some(keep) = source.keeps() else { return Some(()) };
     let filled = probe.query.render(compiling.reading.inputs).ok().and_then(|text| promql::parse(&text).ok());
     let back = promql::reach(filled.as_ref().unwrap_or(query)).back + probe.back();
     if back <= keep {
-        return;
+        return Some(());
     }
     let words = |d: Duration| quantity::seconds(d.as_secs_f64());
     let message = format!("the query looks back {}, and {:?} keeps {}", words(back), source.name(), words(keep));
     let help = format!("write `keep: {}` in the source, or shorten the range", words(back));
     compiling.reading.say(Diagnostic::error("beyond-keep", node.span, message).help(help));
+    None
 }
 
 fn odd(compiling: &mut Compiling<'_, '_>, node: &Node, query: &Query) {

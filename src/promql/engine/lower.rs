@@ -41,9 +41,11 @@ pub(super) fn read(query: &str, span: Span) -> Result<Node, QueryError> {
     let times = Times { step: seconds(span.step), range: seconds(span.end - span.start) };
     let words = words::read(query, times)?;
     no_broken_text(&words.list)?;
-    let parsed = super::super::parse(&words.text)?;
+    // The guard keeps away what the parser does not survive; it may look at patterns as plain values.
+    super::super::parse(&words.text)?;
+    let parsed = promql_parser::parser::parse(&words.text).map_err(QueryError::Invalid)?;
     let mut lowering = Lowering { words: &words.list, next: 0, span };
-    let mut node = lowering.node(parsed.exact())?;
+    let mut node = lowering.node(&parsed)?;
     let (_, wrap) = mark_fixed(&mut node);
     node.fixed = wrap;
     Ok(node)

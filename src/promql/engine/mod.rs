@@ -57,6 +57,9 @@ use tree::{Kind, Node};
 /// The most steps of a range query, as in Prometheus.
 const MAX_STEPS: i64 = 11_000;
 
+/// The farthest time from 1970, in milliseconds: 10,000 years. Sums of a few of them are far from an overflow.
+const MAX_TIME: u64 = 315_360_000_000_000;
+
 /// Evaluates queries. The fields are what Prometheus has settings for.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -84,6 +87,7 @@ impl Engine {
     /// # Errors
     /// When the query is not valid, cannot be evaluated over these series, or has to stop.
     pub fn instant(&self, storage: &dyn Storage, query: &str, t: i64, stop: &Stop) -> Result<Answer, QueryError> {
+        in_range(&[t])?;
         let span = Span { start: t, end: t, step: 0 };
         let node = lower::read(query, span)?;
         let mut evaluator = self.evaluator(storage, query, span, stop);
@@ -122,6 +126,7 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Answer, QueryError> {
         let wrong = |text: &str| Err(QueryError::Invalid(text.to_owned()));
+        in_range(&[start, end, step])?;
         if step <= 0 {
             return wrong("zero or negative query resolution step widths are not accepted");
         }
@@ -152,12 +157,20 @@ impl Engine {
     /// # Errors
     /// When the query is not valid.
     pub fn reach(&self, query: &str, t: i64) -> Result<Reach, QueryError> {
+        in_range(&[t])?;
         let node: Node = lower::read(query, Span { start: t, end: t, step: 0 })?;
         Ok(reach::of(&node, t, self))
     }
 
     fn evaluator<'a>(&'a self, storage: &'a dyn Storage, query: &'a str, span: Span, stop: &'a Stop) -> Evaluator<'a> {
         Evaluator { engine: self, storage, stop, span, notes: Notes::new(query), held: 0 }
+    }
+}
+
+fn in_range(times: &[i64]) -> Result<(), QueryError> {
+    match times.iter().find(|t| t.unsigned_abs() > MAX_TIME) {
+        Some(t) => Err(QueryError::Invalid(format!("the time {t} is out of range"))),
+        None => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The written form of a run: the only place that serialises one.
 //!
 //! A run is one portable file of JSON Lines. The first line is the header,
-//! `{"holdpoint_record":2,"run":"…","events":N,"head":"…"}`; then one line for each event,
+//! `{"holdpoint_record":2,"run":"…","events":N,"digest":"…"}`; then one line for each event,
 //! `{"digest":"…","event":{…}}`, in this spelling exactly, so that the text that the digest covers stands between
 //! fixed characters and is got back byte for byte. The files that answers name as evidence follow, each once in the
 //! order of its first naming, `{"digest":"…","file":"…"}`: the SHA-256 of its bytes, and the bytes in base64.
@@ -38,7 +38,7 @@ pub use brief::{Reader, Writer};
 pub fn export(store: &dyn RunStore, run: &RunId, out: &mut dyn Write) -> Result<Head, FormatError> {
     let summary = store.summary(run)?;
     let head = summary.head.clone();
-    let header = Header { holdpoint_record: VERSION, run: run.clone(), events: head.seq, head: head.digest.clone() };
+    let header = Header { holdpoint_record: VERSION, run: run.clone(), events: head.seq, digest: head.digest.clone() };
     serde_json::to_writer(&mut *out, &header).map_err(|e| FormatError::Write(e.into()))?;
     out.write_all(b"\n").map_err(FormatError::Write)?;
     let mut chain = Chain::begin(run);
@@ -234,9 +234,19 @@ pub enum FormatError {
     Write(std::io::Error),
 }
 
+/// The header. Each version spells it differently, so that one never passes for the other.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
+    holdpoint_record: u64,
+    run: RunId,
+    events: u64,
+    digest: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeaderOfVersion1 {
     holdpoint_record: u64,
     run: RunId,
     events: u64,
@@ -255,11 +265,17 @@ const AFTER: &str = "}";
 
 fn read_header(line: &str) -> Result<Header, FormatError> {
     let wrong = |what: &str| FormatError::Line { line: 1, what: what.into() };
+    let damaged = |e: serde_json::Error| wrong(&format!("the header is damaged: {e}"));
     let Versioned { holdpoint_record: found } = serde_json::from_str(line)
         .map_err(|_| wrong("it is not the header of a record; give a file that `holdpoint export` wrote"))?;
     match found {
         0 => Err(wrong("there is no version 0 of the record")),
-        1..=VERSION => serde_json::from_str(line).map_err(|e| wrong(&format!("the header is damaged: {e}"))),
+        1 => {
+            let old: HeaderOfVersion1 = serde_json::from_str(line).map_err(damaged)?;
+            let HeaderOfVersion1 { holdpoint_record, run, events, head } = old;
+            Ok(Header { holdpoint_record, run, events, digest: head })
+        }
+        VERSION => serde_json::from_str(line).map_err(damaged),
         _ => Err(FormatError::Newer { found }),
     }
 }
@@ -276,7 +292,7 @@ fn compare(chain: &Chain, header: &Header) -> Result<(), FormatError> {
             format!("the header promises {} events, there are {}; export the run again", header.events, chain.seq());
         return Err(FormatError::Line { line: chain.seq() + 2, what });
     }
-    if hex(chain.digest()) != header.head {
+    if hex(chain.digest()) != header.digest {
         let what = "the header's digest is not that of the last event; export the run again".into();
         return Err(FormatError::Line { line: 1, what });
     }

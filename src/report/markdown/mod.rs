@@ -15,6 +15,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, context};
 
 use super::view::{Counts, Occasion, Place, RunView, part_word};
 use super::{Format, Options, ReportError, plain};
+use crate::signoff::Claim;
 use crate::model::outline::{Part, Weight};
 use crate::model::{Decision, Outcome};
 use crate::signoff::approval::RoleState;
@@ -138,6 +139,7 @@ fn data(view: &RunView) -> Value {
         trial => fields::list(view, Arc::clone(view.trial())),
         not_run => fields::list(view, Arc::clone(view.not_run())),
         next => Value::from(Serde(view.next_steps())),
+        claim => Claim::of(view.record(), view.decision()).text(),
     }
 }
 

@@ -49,7 +49,6 @@ impl Prometheus {
     }
 
     /// Asks for a path of its API and returns the body.
-    #[allow(dead_code, reason = "the benchmarks share this file")]
     pub(crate) fn ask(&self, path: &str) -> String {
         let answer = get(self.port, path).unwrap_or_else(|| panic!("no answer to {path}"));
         answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()

@@ -2,8 +2,11 @@
 
 use std::f64::consts::PI;
 
+/// Changes one number.
+pub(in super::super) type Map = fn(f64) -> f64;
+
 /// By name.
-pub(in super::super) const FUNCTIONS: &[(&str, fn(f64) -> f64)] = &[
+pub(in super::super) const FUNCTIONS: &[(&str, Map)] = &[
     ("abs", f64::abs),
     ("acos", f64::acos),
     ("acosh", f64::acosh),

@@ -12,7 +12,7 @@ use over_time::Over;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Function {
     /// Changes every number.
-    Map(fn(f64) -> f64),
+    Map(maths::Map),
     /// Reads a part of a date.
     Date(fn(&Date) -> i64),
     /// Looks at the samples of a range.

@@ -12,7 +12,7 @@ pub(in super::super) struct Over {
     /// Computes the value; the range has at least one sample.
     pub(in super::super) run: fn(&Range<'_>) -> Option<f64>,
     /// Refuses arguments.
-    pub(in super::super) check: Option<fn([f64; 2]) -> Result<(), String>>,
+    pub(in super::super) check: Option<Check>,
     /// Gives a sample of the series itself, so that the metric's name stays.
     pub(in super::super) keeps_name: bool,
     /// Is meant for counters.
@@ -21,6 +21,9 @@ pub(in super::super) struct Over {
     pub(in super::super) quantile: bool,
     pub(in super::super) looks_at_the_step: bool,
 }
+
+/// Says what is wrong with the arguments that are numbers.
+type Check = fn([f64; 2]) -> Result<(), String>;
 
 /// The samples of one series in a range.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use holdpoint::promql::engine::{Labels, STALE};
 pub(crate) enum Command {
     Clear,
     Load(Load),
-    Eval(Eval),
+    Eval(Box<Eval>),
 }
 
 /// Data to be loaded.
@@ -118,7 +118,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Command>, String> {
             next = end;
         } else if word.starts_with("eval") {
             let (eval, used) = eval(line, &lines[next..end]).map_err(place)?;
-            commands.push(Command::Eval(Eval { line: at + 1, ..eval }));
+            commands.push(Command::Eval(Box::new(Eval { line: at + 1, ..eval })));
             next += used;
         } else {
             return Err(place(format!("no command: {line}")));
