@@ -19,7 +19,6 @@ pub(super) fn line(kind: &EventKind, progress: &Progress, ink: Ink) -> Option<St
         EventKind::Paused { why, until } => (Tone::Yellow, paused(why, *until, &progress.run)),
         EventKind::Waiting { why, until } => (Tone::Dim, waiting(why, *until)),
         EventKind::Resumed { resumption } => (Tone::Yellow, resumed(resumption, progress)),
-        EventKind::Waiting { why, until } => (Tone::Dim, waiting(why, *until)),
         EventKind::ClockMoved { what } => (Tone::Yellow, format!("the clock: {what}")),
         EventKind::Waived { waivers } => (Tone::Dim, waived(waivers)),
         EventKind::Signed { signature } => (Tone::Bold, signed(signature)),
