@@ -19,8 +19,8 @@ use crate::sys::env::Env;
 
 use super::args::AttestArgs;
 use super::deliver::deliver;
-use super::past::open_existing;
 use super::known::{self, Known};
+use super::past::open_existing;
 use super::{Result, signers, stdio};
 
 /// The largest file that is kept as evidence, in bytes.
@@ -94,7 +94,8 @@ impl Asker<'_> {
         let known = known::of(&record, &Env::of_process());
         known.refuse("note", &given.note)?;
         self.answer(&record, step, &given, Vec::new()).map_err(anyhow::Error::msg)?;
-        let evidence: Vec<Attachment> = given.evidence.iter().map(|path| attach(store, path, &known)).collect::<Result<_>>()?;
+        let evidence: Vec<Attachment> =
+            given.evidence.iter().map(|path| attach(store, path, &known)).collect::<Result<_>>()?;
         let answer = self.answer(&record, step, &given, evidence).map_err(anyhow::Error::msg)?;
         let request = Request::Answer(step.clone(), answer.clone());
         deliver(store, run, &request, &mut |store| {

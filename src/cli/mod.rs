@@ -28,9 +28,9 @@ mod signatures;
 mod signers;
 mod statements;
 mod stdio;
-mod verify;
 mod tick;
 mod timetable;
+mod verify;
 mod waivers;
 
 use std::process::ExitCode;

@@ -15,9 +15,9 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, context};
 
 use super::view::{Counts, Occasion, Place, RunView, part_word};
 use super::{Format, Options, ReportError, plain};
-use crate::signoff::Claim;
 use crate::model::outline::{Part, Weight};
 use crate::model::{Decision, Outcome};
+use crate::signoff::Claim;
 use crate::signoff::approval::RoleState;
 use crate::template;
 
