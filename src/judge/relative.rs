@@ -175,7 +175,7 @@ impl<'a> Relative<'a> {
             let several = self.references.len() > 1;
             let name = if several { format!("{}: ", reference.name) } else { String::new() };
             let limit = match (several, &held.unknown) {
-                (false, None) => limit_words(&held.matcher, self.kind),
+                (false, None) => limit_words(&held.matcher, reference, self.kind),
                 _ => String::new(),
             };
             text.push_str(&format!(" ({name}{value}: {}{limit})", reference.origin));
@@ -297,7 +297,7 @@ fn unit(kind: Kind) -> Unit {
 }
 
 /// Says the limit that a relative one came to; nothing when it is the value itself, or none.
-fn limit_words(matcher: &Matcher, kind: Kind) -> String {
+fn limit_words(matcher: &Matcher, reference: &Reference, kind: Kind) -> String {
     let number = |value: f64| words::number(value, kind, None);
     if let Matcher::Between(low, high) = matcher {
         return format!(" → {} to {}", number(low.value), number(high.value));
@@ -306,7 +306,9 @@ fn limit_words(matcher: &Matcher, kind: Kind) -> String {
         let reach = share * centre.value.abs();
         return format!(" → {} to {}", number(centre.value - reach), number(centre.value + reach));
     }
-    compare::limit(matcher).map(|limit| format!(" → limit {}", number(limit.value))).unwrap_or_default()
+    let itself = one(&reference.value, reference.name).ok();
+    let limit = compare::limit(matcher).filter(|limit| Some(limit.value) != itself);
+    limit.map(|limit| format!(" → limit {}", number(limit.value))).unwrap_or_default()
 }
 
 #[cfg(test)]

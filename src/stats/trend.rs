@@ -6,6 +6,9 @@ use super::quantile::median;
 /// The most slopes of pairs that are taken: all pairs of 1000 points.
 pub const MOST_PAIRS: usize = 500_000;
 
+/// The fewest points of which a confidence interval says anything.
+const LEAST_POINTS: usize = 5;
+
 /// The share of a standard normal distribution within ±`Z` is 95 %.
 const Z: f64 = 1.959_963_984_540_054;
 
@@ -14,7 +17,7 @@ const Z: f64 = 1.959_963_984_540_054;
 pub struct Trend {
     /// Growth per unit of time.
     pub slope: f64,
-    /// The 95 % confidence interval of the slope; nothing when there are too few points for one.
+    /// The 95 % confidence interval of the slope; nothing when there are fewer than five points.
     pub interval: Option<(f64, f64)>,
     /// The time of the last point.
     pub at: f64,
@@ -94,7 +97,8 @@ fn interval(points: &[(f64, f64)], slopes: &[f64]) -> Option<(f64, f64)> {
     let ties: f64 = values.chunk_by(|a, b| a == b).map(|equal| term(equal.len() as f64)).sum();
     let pairs = n * (n - 1.0) / 2.0;
     let reach = Z * ((term(n) - ties) / 18.0).max(0.0).sqrt();
-    if reach > pairs {
+    // Of equal values the interval has no length, however few they are.
+    if reach > pairs || points.len() < LEAST_POINTS {
         return None;
     }
     // Ranks among all pairs, carried over to the slopes that were taken.

@@ -142,7 +142,8 @@ impl Settled {
     }
 
     fn line(&self, line: &str) -> String {
-        let line = self.varying(line, r"\d[\d.]*\s?(?:ns|us|µs|ms|s|m|h|d)\b|\b\d+ looks?\b|at look \d+|only \d+ of");
+        let line = self.varying(line, r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\b");
+        let line = self.varying(&line, r"\d[\d.]*\s?(?:ns|us|µs|ms|s|m|h|d)\b|\b\d+ looks?\b|at look \d+|only \d+ of");
         // What was measured varies, even where it happens to be a number of the checklist.
         let measured =
             Regex::new(r"(after|failing for|longest breach|observed|took) \d[\d.]*(?:ns|us|µs|ms|s|m|h|d)\b");

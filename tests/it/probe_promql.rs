@@ -525,6 +525,7 @@ async fn only_what_is_wanted_of_a_range_is_taken() {
     let fake = Fake::start(&answer("200 OK", "application/json", body));
     let m = measures(&fake.url, "{ query: x, range: { last: 1m, step: 1s } }", &["max"]).await;
     let names: Vec<String> = m.iter().map(|(name, _)| name.to_string()).collect();
-    assert_eq!(names, ["value", "age", "max", "series"]);
+    // The trend belongs to a level, so that somebody can say when it will cross its limit.
+    assert_eq!(names, ["value", "age", "max", "last", "slope", "slope_low", "slope_high", "series"]);
     assert_eq!(words(&m, "max"), "3");
 }

@@ -63,7 +63,7 @@ than 1000 points, or of many series, of an evenly scattered choice of pairs, alw
 may be outliers without tilting it. Write its limit as a rate, `"< 1MiB/h"`; a number without a unit is per hour. In
 expressions it is per second, like every rate. `slope_low` and `slope_high` are the ends of its 95 % confidence interval
 after Sen (1968): `slope_low: "<= 0"` fails only when growth is certain, `slope_high: "< 1MiB/h"` passes only when the
-absence of more is certain. With fewer than about five points there is no interval, and nothing can be said. Neighbouring
+absence of more is certain. With fewer than five points there is no interval, and nothing can be said. Neighbouring
 samples are alike, so the true uncertainty is larger than the interval.
 
 **Counters.** `delta` is last less first. `increase` evens resets out: where the counter fell it began anew at 0. Nothing
