@@ -18,20 +18,22 @@
 //!
 //! | layer | module | may import |
 //! |---|---|---|
-//! | 0 | [`model`] | nothing of ours |
+//! | 0 | [`model`], [`stats`] | nothing of ours |
 //! | 1 | [`diag`], [`event`], [`sys`] | model |
 //! | 1 | [`yaml`], [`template`] | model, diag |
 //! | 2 | [`shape`] | model, diag, yaml |
-//! | 2 | [`judge`] | model, template |
+//! | 2 | [`judge`] | model, stats, template |
 //! | 3 | [`checklist`] | model, diag, yaml, shape, template |
 //! | 3 | [`promql`] | model, diag |
 //! | 4 | [`source`] | everything up to layer 3 but judge and event |
-//! | 5 | [`probe`] | the same, and source |
+//! | 5 | [`probe`] | the same, and source, stats |
 //! | 6 | [`plan`] | the same, probe and judge |
 //! | 7 | [`run`] | model, diag, event, judge, sys, template, checklist, probe, plan |
 //! | 7 | [`record`] | model, diag, event, sys, judge |
-//! | 8 | [`signoff`] | model, event, judge, record |
-//! | 9 | [`report`] | model, event, record, signoff, template, judge |
+//! | 8 | [`signoff`] | model, diag, event, yaml, shape, judge, sys, record |
+//! | 9 | [`proof`] | model, event, judge, record, template |
+//! | 9 | [`attestation`] | model, event, record, signoff |
+//! | 9 | [`report`] | model, event, record, signoff, template, judge, stats |
 //! | 10 | [`live`] | model, event, sys, record, report |
 //! | 10 | [`demo`] | sys |
 //! | 11 | [`cli`] | everything |
@@ -61,6 +63,7 @@
 //! - Closed set → enum, matched without `_`. Open set → a `const` table.
 
 pub mod model;
+pub mod stats;
 
 pub mod diag;
 pub mod event;
@@ -84,6 +87,9 @@ pub mod record;
 pub mod run;
 
 pub mod signoff;
+
+pub mod attestation;
+pub mod proof;
 
 pub mod report;
 

@@ -44,6 +44,8 @@ pub enum Shape {
     Map(&'static Shape),
     /// A map with known keys.
     Object(&'static Object),
+    /// A map with known keys that may hold maps of its own kind: the schema describes it once, under this name.
+    Named(&'static str, fn() -> &'static Object),
     /// One of these forms, told apart by text, number, bool, list or map.
     Either(&'static [Shape]),
 }
@@ -106,6 +108,7 @@ pub fn check(node: &Node, shape: &Shape, diagnostics: &mut Diagnostics) -> bool 
             None => fits(false, node, "a map", diagnostics),
         },
         Shape::Object(object) => check_object(node, object, diagnostics),
+        Shape::Named(_, object) => check_object(node, object(), diagnostics),
         Shape::Either(shapes) => match shapes.iter().find(|shape| looks_like(node, shape)) {
             Some(shape) => check(node, shape, diagnostics),
             None => {
@@ -233,7 +236,7 @@ fn looks_like(node: &Node, shape: &Shape) -> bool {
         Shape::Int(..) | Shape::Number => node.number().is_some(),
         Shape::List(_) | Shape::Filled(_) => node.list().is_some(),
         Shape::OneOrMany(of) => node.list().is_some() || looks_like(node, of),
-        Shape::Map(_) | Shape::Object(_) => node.map().is_some(),
+        Shape::Map(_) | Shape::Object(_) | Shape::Named(..) => node.map().is_some(),
         Shape::Either(shapes) => shapes.iter().any(|s| looks_like(node, s)),
     }
 }
@@ -257,6 +260,7 @@ impl Shape {
             Shape::OneOrMany(of) => format!("{}, or a list of such", of.form()),
             Shape::Map(of) => format!("a map to {}", of.form()),
             Shape::Object(object) => object.name.to_owned(),
+            Shape::Named(_, object) => object().name.to_owned(),
             Shape::Either(shapes) => shapes.iter().map(|s| s.form()).collect::<Vec<_>>().join(" or "),
         }
     }
@@ -289,6 +293,7 @@ pub fn schema(shape: &Shape) -> Value {
         }
         Shape::Map(of) => json!({ "type": "object", "additionalProperties": schema(of) }),
         Shape::Object(object) => object_schema(object),
+        Shape::Named(name, _) => json!({ "$ref": format!("#/$defs/{name}") }),
         Shape::Either(shapes) => json!({ "anyOf": shapes.iter().map(schema).collect::<Vec<_>>() }),
     }
 }

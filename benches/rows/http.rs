@@ -4,7 +4,7 @@ use super::{Scale, checklists, wrk};
 use crate::measure::{Cost, Line, cost, folder, holdpoint, median, mib, times};
 
 #[path = "../../tests/it/support/nginx.rs"]
-mod nginx;
+pub(super) mod nginx;
 
 /// Measures 10,000 steps, 10 at a time, with status and two JSON assertions each, reports written.
 pub(crate) fn steps(scale: Scale) -> Vec<Line> {

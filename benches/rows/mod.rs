@@ -5,9 +5,11 @@ mod command_line;
 mod engine;
 mod http;
 mod log;
+mod pages;
 mod prometheus;
 mod promql;
 mod report;
+mod soak;
 mod wrk;
 
 use crate::measure::Line;
@@ -32,8 +34,13 @@ pub(crate) const ROWS: &[Row] = &[
     ("P4", log::scan),
     ("P5", log::gzip),
     ("P6", prometheus::queries),
+    ("E2", pages::read),
+    ("E3", pages::keep),
+    ("P7", soak::verdicts),
     ("P8", report::of_many),
     ("P9", engine::no_ops),
     ("P10", engine::commands),
+    ("P12", soak::idle),
+    ("P13", soak::week),
     ("E1", promql::histogram),
 ];

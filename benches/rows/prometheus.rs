@@ -10,7 +10,7 @@ use crate::measure::{Line, folder, holdpoint, median, present, times};
 #[path = "../../tests/it/support/prometheus.rs"]
 pub(super) mod support;
 
-const QUERIES: [&str; 8] = [
+pub(super) const QUERIES: [&str; 8] = [
     "sum(rate(requests_total{code=~\"5..\"}[5m])) / sum(rate(requests_total[5m]))",
     "sum by (instance) (rate(requests_total[5m]))",
     "max(process_memory_bytes) / 1024 / 1024",
@@ -28,7 +28,7 @@ pub(crate) fn queries(_scale: Scale) -> Vec<Line> {
     if !present("prometheus") || !present("promtool") {
         return vec![Line::alone(work, "–".into(), "prometheus is not installed")];
     }
-    let prometheus = support::Prometheus::start(&recorded(), &[]);
+    let prometheus = support::Prometheus::start(&recorded(240, 30), &[]);
     QUERIES.iter().for_each(|query| prometheus.wait_until(query));
     let here = folder();
     let sources = format!("sources:\n  prometheus: {{ url: '{}' }}\n", prometheus.url());
@@ -67,10 +67,10 @@ fn lua() -> String {
     )
 }
 
-/// Makes two hours of a service with three instances, up to now.
-fn recorded() -> String {
+/// Makes so many samples of a service with three instances, so many seconds apart, up to now.
+pub(super) fn recorded(samples: u64, step: u64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-    let times: Vec<u64> = (0..240).map(|n| now - 7_200 + n * 30).collect();
+    let times: Vec<u64> = (0..samples).map(|n| now - samples * step + n * step).collect();
     let mut text = String::new();
     let mut family = |head: &str, series: &[(String, f64, f64)]| {
         text.push_str(head);

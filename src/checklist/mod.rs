@@ -109,25 +109,28 @@ fn refuse_not_yet(node: &mut Node, diagnostics: &mut Diagnostics) {
     refuse_keys(node, Level::Top, diagnostics);
     let Data::Map(entries) = &mut node.data else { return };
     for (key, value) in entries {
-        let key = key.text().unwrap_or_default().to_owned();
-        if key == "signoff" {
-            refuse_keys(value, Level::Signoff, diagnostics);
-        }
         let Data::List(items) = &mut value.data else { continue };
-        for item in items {
-            match key.as_str() {
-                "sections" => {
-                    refuse_keys(item, Level::Section, diagnostics);
-                    let Data::Map(entries) = &mut item.data else { continue };
-                    let steps = entries.iter_mut().find(|(k, _)| k.text() == Some("steps")).map(|(_, v)| &mut v.data);
-                    let Some(Data::List(steps)) = steps else { continue };
-                    steps.iter_mut().for_each(|step| refuse_keys(step, Level::Step, diagnostics));
-                }
-                "on_go" | "on_no_go" | "always" => refuse_keys(item, Level::Step, diagnostics),
-                _ => {}
+        match key.text() {
+            Some("sections") => items.iter_mut().for_each(|section| refuse_in_steps(section, "steps", diagnostics)),
+            Some("guards" | "on_go" | "on_no_go" | "always") => {
+                items.iter_mut().for_each(|step| refuse_in_step(step, diagnostics));
             }
+            Some(_) | None => {}
         }
     }
+}
+
+fn refuse_in_step(step: &mut Node, diagnostics: &mut Diagnostics) {
+    refuse_keys(step, Level::Step, diagnostics);
+    refuse_in_steps(step, "then", diagnostics);
+    refuse_in_steps(step, "fallback", diagnostics);
+}
+
+fn refuse_in_steps(node: &mut Node, under: &str, diagnostics: &mut Diagnostics) {
+    let Data::Map(entries) = &mut node.data else { return };
+    let steps = entries.iter_mut().find(|(key, _)| key.text() == Some(under)).map(|(_, value)| &mut value.data);
+    let Some(Data::List(steps)) = steps else { return };
+    steps.iter_mut().for_each(|step| refuse_in_step(step, diagnostics));
 }
 
 fn refuse_keys(node: &mut Node, level: Level, diagnostics: &mut Diagnostics) {
@@ -161,6 +164,7 @@ fn take_sections(node: &mut Node, diagnostics: &mut Diagnostics) -> Vec<Section>
     for (key, value) in entries.iter_mut() {
         let part = match key.text() {
             Some("sections") => Part::Section,
+            Some("guards") => Part::Guard,
             Some("on_go") => Part::OnGo,
             Some("on_no_go") => Part::OnNoGo,
             Some("always") => Part::Always,
@@ -178,10 +182,11 @@ fn take_sections(node: &mut Node, diagnostics: &mut Diagnostics) -> Vec<Section>
     }
     // Actions come after the sections, in a fixed order, wherever they are written.
     sections.sort_by_key(|section| match section.part {
-        Part::Section => 0,
-        Part::OnGo => 1,
-        Part::OnNoGo => 2,
-        Part::Always => 3,
+        Part::Guard => 0,
+        Part::Section => 1,
+        Part::OnGo => 2,
+        Part::OnNoGo => 3,
+        Part::Always => 4,
     });
     sections
 }

@@ -88,6 +88,8 @@ impl<'a> Reading<'a> {
         let references = template.references();
         let blank = references.iter().find(|r| !self.inputs.gives(r));
         match blank {
+            // A name that no matrix gives is said when it is settled; one without a value has an input without one.
+            Some(blank) if blank.root == "matrix" => {}
             Some(blank) if blank.root != "inputs" => self.say_only_inputs(node),
             Some(Reference { name: Some(name), .. }) => {
                 if self.complete && references.iter().all(|r| self.inputs.knows(r)) {
@@ -104,14 +106,15 @@ impl<'a> Reading<'a> {
     /// Reads a text that is shown only: what is not known yet stays as it is written.
     pub fn shown_text(&mut self, node: &Node) -> Option<String> {
         let template = self.template(node, Place::Plain)?;
-        if template.references().iter().any(|r| r.root != "inputs") {
+        if template.references().iter().any(|r| r.root != "inputs" && r.root != "matrix") {
             self.say_only_inputs(node);
         }
         Some(template.render(self.inputs).unwrap_or_else(|_| template.source().to_owned()))
     }
 
     fn say_only_inputs(&mut self, node: &Node) {
-        let message = "this must be known before the run: only inputs may be used here".to_owned();
+        let message =
+            "this must be known before the run: only inputs and the values of a matrix may be used here".to_owned();
         self.template_error("bad-template", node, &TemplateError { message, range: None });
     }
 

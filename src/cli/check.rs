@@ -1,21 +1,27 @@
 //! `check`: every mistake at once.
 
-use crate::diag::formats;
+use std::path::Path;
+
+use crate::diag::{formats, render};
+use crate::model::StepId;
 use crate::sys::env::Env;
 
 use super::args::{CheckArgs, DiagnosticFormat, SelectArgs};
 use super::load::{Ask, load};
+use super::waivers::{self, Checked};
 use super::{Result, USAGE, stdio};
 
 pub(super) fn main(args: &CheckArgs) -> Result<u8> {
     let env = Env::of_process();
     let select = SelectArgs::default();
-    let ask = Ask { inputs: &args.inputs, select: &select, env: &env, complete: false };
+    let ask = Ask { inputs: &args.inputs, select: &select, env: &env, complete: false, recorded: &[] };
     let mut bad = false;
     let mut json = Vec::new();
+    let mut steps = Vec::new();
     for path in &args.files {
         let loaded = load(path, &ask)?;
         bad |= loaded.diagnostics.has_errors();
+        steps.extend(loaded.plan.iter().flat_map(|plan| &plan.steps).map(|step| step.outline.id.clone()));
         match args.format {
             DiagnosticFormat::Text => {
                 stdio::tell(&loaded.complaints());
@@ -33,10 +39,31 @@ pub(super) fn main(args: &CheckArgs) -> Result<u8> {
             }
         }
     }
+    if let Some(path) = &args.waivers {
+        bad |= check_waivers(path, args.format, &steps, &mut json);
+    }
     if args.format == DiagnosticFormat::Json {
         stdio::print(&format!("{}\n", serde_json::to_string_pretty(&json)?));
     }
     Ok(if bad { USAGE } else { 0 })
+}
+
+/// Checks a file of waivers against the steps of the checklists, and returns whether it is bad.
+fn check_waivers(path: &Path, format: DiagnosticFormat, steps: &[StepId], json: &mut Vec<serde_json::Value>) -> bool {
+    let Checked { waivers, sources, diagnostics } = waivers::check(path, Some(steps));
+    match format {
+        DiagnosticFormat::Text => {
+            stdio::tell(&render::render(&diagnostics, &sources, stdio::colour()));
+            let name = path.display();
+            match &waivers {
+                Some(waivers) => stdio::say(&format!("{name}: good: {} waivers", waivers.waivers.len())),
+                None => stdio::say(&format!("{name}: {} mistakes", diagnostics.len())),
+            }
+        }
+        DiagnosticFormat::Json => json.extend(formats::json_list(&diagnostics, &sources)),
+        DiagnosticFormat::Github => stdio::print(&formats::github(&diagnostics, &sources)),
+    }
+    waivers.is_none()
 }
 
 fn summary(name: &str, loaded: &super::load::Loaded) -> String {

@@ -2,12 +2,14 @@
 
 use crate::demo::{Flaws, Service};
 use crate::model::Decision;
+use crate::run::Patience;
 use crate::sys::World;
 
 use super::args::{DemoArgs, HowArgs, InputArgs, SelectArgs, Show};
+use super::conduct::{Job, carry_out, runtime};
 use super::load::{Ask, load_text};
 use super::reports::Wanted;
-use super::run::{Job, accept, carry_out, runtime};
+use super::run::accept;
 use super::{Result, USAGE, signals, stdio};
 
 const CHECKLIST: &str = include_str!("../../checklists/demo.yaml");
@@ -31,7 +33,7 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
         set: vec![format!("base_url={}", service.base_url()), format!("log_path={}", service.log_path().display())],
         files: Vec::new(),
     };
-    let ask = Ask { inputs: &inputs, select: &SelectArgs::default(), env: &world.env, complete: true };
+    let ask = Ask { inputs: &inputs, select: &SelectArgs::default(), env: &world.env, complete: true, recorded: &[] };
     let Some(plans) = accept(vec![load_text("checklists/demo.yaml", CHECKLIST, &ask)?]) else { return Ok(USAGE) };
     let how = HowArgs {
         jobs: 16,
@@ -40,6 +42,7 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
         read_only: false,
         allow_changes: false,
         reports: Vec::new(),
+        waivers: None,
         template: None,
         format: Show::Text,
     };
@@ -49,16 +52,21 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
             how: &how,
             allow_changes: false,
             filters: Vec::new(),
+            waivers: None,
             store: &args.store.store,
             world: world.clone(),
             signals: signals.clone(),
+            patience: Patience::Time,
+            past: None,
         };
         decision = runtime.block_on(carry_out(plan, &wanted, &job))?.decision;
     }
     let status = decision.exit_status();
     stdio::say(&format!("as a gate, `holdpoint run` would leave with exit status {status} ({decision})"));
     if !args.fix && decision == Decision::NoGo {
-        stdio::say("one check fails on purpose; `holdpoint demo --fix` runs the same against the mended service");
+        stdio::say(
+            "two checks fail on purpose, for one reason; `holdpoint demo --fix` runs the same against the mended service",
+        );
     }
     // The demonstration itself went well, unless it was cut short.
     Ok(if decision == Decision::Undecided { status } else { 0 })

@@ -2,17 +2,18 @@
 
 use std::fmt::Write;
 
-use crate::model::outline::Weight;
+use crate::model::outline::{Part, Slot, Weight};
 use crate::plan::{Plan, PlanSection, PlanStep};
 use crate::sys::env::Env;
 
 use super::args::PlanArgs;
 use super::load::{Ask, load};
+use super::timetable::{timetable, who};
 use super::{Result, USAGE, stdio};
 
 pub(super) fn main(args: &PlanArgs) -> Result<u8> {
     let env = Env::of_process();
-    let ask = Ask { inputs: &args.inputs, select: &args.select, env: &env, complete: true };
+    let ask = Ask { inputs: &args.inputs, select: &args.select, env: &env, complete: true, recorded: &[] };
     let loaded = load(&args.file, &ask)?;
     stdio::tell(&loaded.complaints());
     let Some(plan) = loaded.plan else { return Ok(USAGE) };
@@ -29,6 +30,7 @@ fn describe(plan: &Plan) -> String {
             .map_or("(none)".to_owned(), |v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
         let _ = writeln!(out, "  {} = {value}  ({})", input.name, input.from);
     }
+    out.push_str(&timetable(plan));
     for section in &plan.sections {
         let _ = writeln!(out, "\n{}  [{}]{}", section.outline.name, section.outline.id, conditions(section));
         for step in &plan.steps[section.steps.clone()] {
@@ -40,6 +42,20 @@ fn describe(plan: &Plan) -> String {
 
 fn conditions(section: &PlanSection) -> String {
     let mut words = Vec::new();
+    match section.outline.part {
+        Part::Section => {}
+        Part::Guard => words.push("watched beside everything else; one that trips stops the run".to_owned()),
+        Part::OnGo | Part::OnNoGo | Part::Always => words.push("actions".to_owned()),
+    }
+    match section.outline.at {
+        None => {}
+        Some(Slot::Start) => words.push("at the start".to_owned()),
+        Some(Slot::Checkpoint) => words.push("at every checkpoint".to_owned()),
+        Some(Slot::End) => words.push("at the end".to_owned()),
+    }
+    if section.outline.hold.is_some() {
+        words.push(who(section));
+    }
     if section.sequential {
         words.push("one after another".to_owned());
     }
@@ -66,6 +82,9 @@ fn describe_step(plan: &Plan, step: &PlanStep) -> String {
     if let Some(warn) = &step.outline.warn {
         line("warn", &crate::judge::words::expectation(warn));
     }
+    if let Some(baseline) = &step.outline.baseline {
+        line("baseline", baseline);
+    }
     if step.deferred.is_some() {
         line("expect", "known when the values that it uses are captured");
     }
@@ -82,6 +101,15 @@ fn describe_step(plan: &Plan, step: &PlanStep) -> String {
     }
     if let Some(when) = &step.when {
         line("when", when.source());
+    }
+    if let Some(action) = &step.outline.then_of {
+        line("verifies", action.as_str());
+    }
+    if let Some(action) = &step.outline.fallback_for {
+        line("fallback", &format!("runs when {action}, or what verifies it, does not come out well"));
+    }
+    if !step.outline.blind_to.is_empty() {
+        line("blind to", &step.outline.blind_to.join(", "));
     }
     match step.outline.weight {
         Weight::Required => {}

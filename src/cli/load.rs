@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use crate::checklist::inputs::{Given, Inputs};
 use crate::checklist::{self, Checklist, inputs};
 use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span, render};
-use crate::model::outline::Part;
+use crate::model::outline::{InputShown, Part};
 use crate::plan::{self, Plan, Selection};
 use crate::run::Redactor;
 use crate::sys::env::Env;
@@ -42,6 +42,8 @@ pub(crate) struct Ask<'a> {
     pub env: &'a Env,
     /// Whether inputs without a value are errors: for what is about to run.
     pub complete: bool,
+    /// Inputs of a run that goes on, as its record shows them; those given now stand for secrets alone.
+    pub recorded: &'a [InputShown],
 }
 
 /// Loads a checklist from a file.
@@ -71,7 +73,8 @@ pub(crate) fn load_text(name: &str, text: &str, ask: &Ask<'_>) -> Result<Loaded>
 fn load_from(mut sources: SourceMap, file: FileId, mut diagnostics: Diagnostics, ask: &Ask<'_>) -> Result<Loaded> {
     let selection = Selection::new(&ask.select.only, &ask.select.skip).map_err(anyhow::Error::msg)?;
     let checklist = checklist::read(&mut sources, file, &mut diagnostics);
-    let given = given(ask.inputs, &mut sources, &mut diagnostics)?;
+    let mut given = given(ask.inputs, &mut sources, &mut diagnostics)?;
+    recall(ask.recorded, &mut given)?;
     let mut plan = None;
     let mut redactor = Redactor::new(&[]);
     let sources = Arc::new(sources);
@@ -117,6 +120,20 @@ fn given(args: &InputArgs, sources: &mut SourceMap, diagnostics: &mut Diagnostic
     Ok(Given { set, files })
 }
 
+/// Adds the inputs of a run that goes on. A value that was recorded cannot be given anew: what was found stands on it.
+fn recall(recorded: &[InputShown], given: &mut Given) -> Result<()> {
+    for input in recorded.iter().filter(|input| !input.secret) {
+        let again = given.set.contains_key(&input.name) || given.files.contains_key(&input.name);
+        if again && input.value.is_some() {
+            anyhow::bail!("input {} is kept from the beginning of the run; only secrets are given again", input.name);
+        }
+        if let Some(value) = &input.value {
+            given.files.insert(input.name.clone(), (value.clone(), input.from.clone()));
+        }
+    }
+    Ok(())
+}
+
 fn read_inputs(
     path: &Path,
     sources: &mut SourceMap,
@@ -135,7 +152,7 @@ fn read_inputs(
 }
 
 /// Reads a text file, bounded: anything larger than a checklist may be is refused unread.
-fn read(path: &Path) -> std::result::Result<String, (&'static str, String)> {
+pub(super) fn read(path: &Path) -> std::result::Result<String, (&'static str, String)> {
     let unreadable = |cause: String| ("file-unreadable", format!("cannot read the file: {cause}"));
     let meta = std::fs::metadata(path).map_err(|e| unreadable(cause(&e)))?;
     if meta.is_dir() {

@@ -1,19 +1,37 @@
 //! The command line: one file a command. It alone joins the parts.
 
+mod archive;
 mod args;
 mod attest;
+mod backtest;
 mod carry;
 mod check;
+mod conduct;
+mod deliver;
 mod demo;
 mod describe;
 mod explain;
 mod init;
+mod known;
 mod load;
+mod moments;
 mod past;
+mod people;
+mod prove;
+mod release;
 mod reports;
+mod resume;
 mod run;
+mod sign;
 mod signals;
+mod signatures;
+mod signers;
+mod statements;
 mod stdio;
+mod verify;
+mod tick;
+mod timetable;
+mod waivers;
 
 use std::process::ExitCode;
 
@@ -58,10 +76,18 @@ pub fn main() -> ExitCode {
 fn dispatch(args: Args) -> Result<u8> {
     match args.command {
         Command::Run(args) => run::main(&args),
+        Command::Resume(args) => resume::main(&args),
+        Command::Tick(args) => tick::main(&args),
+        Command::Backtest(args) => backtest::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Plan(args) => describe::main(&args),
         Command::Attest(args) => attest::main(&args),
+        Command::Sign(args) => sign::main(&args),
+        Command::Release(args) => release::main(&args),
         Command::Report(args) => past::report(&args),
+        Command::Prove(args) => prove::main(&args),
+        Command::Verify(args) => verify::main(&args),
+        Command::Import(args) => past::import(&args),
         Command::Runs(args) => past::runs(&args),
         Command::Show(args) => past::show(&args),
         Command::Export(args) => past::export(&args),

@@ -13,12 +13,12 @@ use crate::record::{self, RunRecord, RunStore, RunSummary, format, store};
 use crate::report::{Options, RunView, find, terminal};
 use crate::signoff;
 
-use super::args::{ExportArgs, ReportArgs, RunsArgs, Show, ShowArgs};
+use super::args::{ExportArgs, ExportKind, ImportArgs, ReportArgs, RunsArgs, Show, ShowArgs};
 use super::reports::Wanted;
 use super::{Result, USAGE, carry, stdio};
 
 /// Where a record came from.
-enum Origin {
+pub(super) enum Origin {
     Store(Box<dyn RunStore>),
     File,
 }
@@ -99,11 +99,31 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8> {
     Ok(if good { 0 } else { USAGE })
 }
 
+pub(super) fn import(args: &ImportArgs) -> Result<u8> {
+    let file = File::open(&args.file).map_err(|e| anyhow::anyhow!("{}: {e}", args.file.display()))?;
+    let mut store = store::open(&args.store.store)?;
+    let imported = format::import(&mut BufReader::new(file), &mut *store);
+    let (run, head) = imported.map_err(|e| anyhow::anyhow!("{}: {e}", args.file.display()))?;
+    stdio::say(&format!("run {run} is in the store, {} events", head.seq));
+    Ok(0)
+}
+
 pub(super) fn export(args: &ExportArgs) -> Result<u8> {
+    if args.kind != ExportKind::Record {
+        return super::statements::main(args);
+    }
+    if args.sign.is_some() || args.url.is_some() || !args.subjects.is_empty() {
+        anyhow::bail!(
+            "--sign, --subject and --url are for --as in-toto and --as summary; a record is signed with `sign`"
+        );
+    }
     let store = open_existing(&args.store.store)?;
     let run = store.resolve(&args.run)?;
     // The run is verified before it leaves the house.
-    record::load(&*store, &run)?;
+    let record = record::load(&*store, &run)?;
+    if let Some(folder) = &args.signatures {
+        return super::signatures::write(&record, folder);
+    }
     match &args.output {
         None => {
             let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -120,12 +140,13 @@ pub(super) fn export(args: &ExportArgs) -> Result<u8> {
 
 /// Rules on a record and looks at it.
 fn view(record: RunRecord) -> RunView {
-    let ruling = signoff::decide(&record, &[], Utc::now());
+    let signers = super::signers::at_hand(&record);
+    let ruling = signoff::decide_against(&record, &[], signers.as_ref(), Utc::now());
     RunView::new(Arc::new(record), &ruling)
 }
 
 /// Finds a run: an exported file where there is one of that name, else in the store.
-fn find_record(name: &str, url: &str) -> Result<(RunRecord, Origin)> {
+pub(super) fn find_record(name: &str, url: &str) -> Result<(RunRecord, Origin)> {
     if Path::new(name).is_file() {
         let record = format::read_record(&mut BufReader::new(File::open(name)?));
         return Ok((record.map_err(|e| anyhow::anyhow!("{name}: {e}"))?, Origin::File));

@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{Result, stdio};
-use crate::run::dispatcher::Stop;
+use crate::run::Stop;
 
 /// The exit status of a process that leaves at the second signal.
 const LEFT: i32 = 130;

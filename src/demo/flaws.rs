@@ -26,7 +26,7 @@ pub struct Flaws {
 }
 
 impl Flaws {
-    /// Returns the flaws that the demo begins with: one failure that a fix removes, and one warning that stays.
+    /// Returns the flaws that the demo begins with: one that makes steps fail until the fix, and one warning that stays.
     pub fn demo() -> Self {
         Self { cache_unset: true, slow: true, ..Self::default() }
     }

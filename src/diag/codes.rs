@@ -96,6 +96,46 @@ pub const CODES: &[Code] = &[
         "A section without steps would pass without having looked at anything. Add a step or remove the section.",
     ),
     code(
+        "bad-soak",
+        "the timetable of the soak does not fit",
+        "`soak: { for: 24h, every: 4h }` looks at the sections `at: start` when the run begins, at those `at: checkpoint` after 4 h, 8 h … 24 h, and at those `at: end` when the time is over. They are written in that order. `every` needs a section that is looked at then, and is not longer than `for`; `grace` is shorter than `every`; a step of a checkpoint is done before the next one is due.",
+    ),
+    code(
+        "bad-matrix",
+        "the cells of the matrix cannot be made",
+        "A matrix has axes, each a name with a list of values (`matrix: { region: [us-east, eu-west] }`), or `rows`, each a map with the same keys. Each cell is named after its first values, as many as it takes to tell the cells apart, so no two may read the same in letters and digits. There may be 1,000 cells and 100,000 steps.",
+    ),
+    code(
+        "unused-axis",
+        "the matrix gives a value that nothing uses",
+        "A value that differs from cell to cell and is used nowhere makes every cell look at the same thing, and be green as often. Use it as `{{ matrix.NAME }}`, or remove it.",
+    ),
+    code(
+        "bad-guard",
+        "this cannot be a guard",
+        "A guard is watched beside everything else, from the start of the run to its end: it has a probe, `expect`, and `consistently: { every: 15s, tolerate: 1m }` without `for`. It changes nothing, waits for nothing and is not optional: when it trips, the run stops and is a no-go.",
+    ),
+    code(
+        "bad-hold",
+        "this cannot be a hold point",
+        "`hold: true` waits for a yes, `hold: { sign: [sre] }` for the signatures of the roles. Only sections that are looked at once can be held: not those of a checkpoint, which comes when it is due.",
+    ),
+    code(
+        "unknown-role",
+        "this role is not declared",
+        "Who fills a role is said under `signoff`: `signoff: { roles: [{ role: sre, members: [carol@example.com] }] }`. A hold point that asks for a role nobody declared could never be released, and a manual step by such a role never be answered.",
+    ),
+    code(
+        "not-an-action",
+        "this belongs to actions alone",
+        "`then` and `fallback` stand in steps under `on_go`, `on_no_go` and `always`: `then` verifies what the action did, `fallback` runs when it did not come out well. Steps of sections are ordered with `needs`.",
+    ),
+    code(
+        "bad-baseline",
+        "the baseline cannot be had",
+        "A baseline comes from exactly one place: `step` (measured earlier in this run), `run` (`last-go`, or the name of a run: the same step there), `offset` (the same query that much earlier), `promql` (another query) or `value`. The step that it names measures the same thing, earlier.",
+    ),
+    code(
         "no-sections",
         "the checklist has no sections",
         "A checklist without sections would pass without having looked at anything.",
@@ -157,8 +197,13 @@ pub const CODES: &[Code] = &[
     ),
     code(
         "expect-relative",
-        "relative comparators are not available in this version",
-        "`baseline`, `previous` and `start` belong to the language, but this version of holdpoint does not act on them.",
+        "a relative limit is not written so",
+        "A limit stands to `baseline`, `previous` or `start` as a multiple or a share: `\"<= 1.5x baseline\"`, `\"<= 150% of baseline\"`, `\"> previous\"`, `\"between 0.9x and 1.1x baseline\"`, `\"within 10% of start\"`. There are no sums: `that` and `capture` compute.",
+    ),
+    code(
+        "nothing-to-compare",
+        "there is nothing that the limit is relative to",
+        "`baseline` needs a `baseline` of the step or of the whole checklist. `previous` and `start` are the step's own value at the look before and at the first look, so the step looks more than once: with `eventually` or `consistently`, as a guard, or at every checkpoint of a soak.",
     ),
     code(
         "bad-regex",
@@ -258,6 +303,11 @@ pub const CODES: &[Code] = &[
         "The query is parsed before anything runs, so that a typing error is not discovered at night. The place points into the query.",
     ),
     code(
+        "beyond-keep",
+        "the query looks back further than samples are kept",
+        "A `scrape` source keeps samples for so long as its `keep` says, 15 minutes unless said otherwise. A query with a longer range, offset or subquery would never have all that it looks at. Raise `keep`, or shorten the range.",
+    ),
+    code(
         "odd-promql",
         "the PromQL query is valid, but cannot mean what it says",
         "The message says what Prometheus will do with the query and what was probably meant: a pattern compared with `=`, a histogram_quantile without `le`.",
@@ -267,6 +317,36 @@ pub const CODES: &[Code] = &[
         "no-source",
         "the probe needs a source",
         "A `promql` step asks a Prometheus: declare `sources: { prometheus: { url: … } }`.",
+    ),
+    code(
+        "waiver-unknown-step",
+        "a waiver names a step that the checklist does not have",
+        "A waiver that waives nothing hides that the failure it was meant for is not waived. `holdpoint plan` lists the ids of the steps.",
+    ),
+    code(
+        "waiver-date",
+        "a time of a waiver is ambiguous, or it ends before it begins",
+        "A time is a day, `2026-12-01`, which means its first second in UTC, or a time with its zone, `2026-12-01T12:00:00Z`. `until` itself is not included any more.",
+    ),
+    code(
+        "waiver-too-long",
+        "a waiver lives for more than 90 days",
+        "A waiver is an exception for a while. What fails for longer is mended, or the checklist is changed, or the waiver is approved anew.",
+    ),
+    code(
+        "waiver-duplicate",
+        "two waivers of one step act at the same time",
+        "One of the two would act unseen. Keep one, or let the second begin when the first ends.",
+    ),
+    code(
+        "waiver-expired",
+        "a waiver has ended",
+        "It acts no more: its step blocks again when it fails. Remove it, or have it approved anew with a new `from` and `until`.",
+    ),
+    code(
+        "waiver-ends-soon",
+        "a waiver ends within a week",
+        "From then on its step blocks again when it fails. Mend what fails, or have the waiver approved anew in time.",
     ),
 ];
 

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::{Answer, Event, EventKind, Look, StepResult};
+use super::{Answer, Checkpoint, Event, EventKind, Look, Release, Resumption, Signature, StepResult, Waivers};
 use crate::model::outline::{Header, SectionOutline, StepOutline};
 use crate::model::{Decision, RunId, SectionId, StepId};
 
@@ -29,6 +29,14 @@ pub(super) struct Written {
     decision: Option<Decision>,
     reasons: Option<Vec<String>>,
     took_ms: Option<u64>,
+    checkpoint: Option<Checkpoint>,
+    n: Option<u32>,
+    release: Option<Release>,
+    why: Option<String>,
+    resumption: Option<Resumption>,
+    what: Option<String>,
+    waivers: Option<Waivers>,
+    signature: Option<Box<Signature>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -45,6 +53,16 @@ enum Name {
     Answered,
     Decided,
     RunFinished,
+    CheckpointStarted,
+    Checked,
+    Held,
+    Released,
+    Paused,
+    Waiting,
+    Resumed,
+    ClockMoved,
+    Waived,
+    Signed,
 }
 
 /// A section in full where it is planned, its name everywhere else.
@@ -76,6 +94,20 @@ impl TryFrom<Written> for Event {
             Name::Decided => {
                 EventKind::Decided { decision: there(w.decision, "decision")?, reasons: there(w.reasons, "reasons")? }
             }
+            Name::CheckpointStarted => EventKind::CheckpointStarted { checkpoint: there(w.checkpoint, "checkpoint")? },
+            Name::Checked => EventKind::Checked {
+                step: there(w.step, "step")?,
+                n: there(w.n, "n")?,
+                result: there(w.result, "result")?,
+            },
+            Name::Held => EventKind::Held { section: name(w.section)? },
+            Name::Released => EventKind::Released { section: name(w.section)?, release: there(w.release, "release")? },
+            Name::Paused => EventKind::Paused { why: there(w.why, "why")?, until: w.until },
+            Name::Waiting => EventKind::Waiting { why: there(w.why, "why")?, until: w.until },
+            Name::Resumed => EventKind::Resumed { resumption: there(w.resumption, "resumption")? },
+            Name::ClockMoved => EventKind::ClockMoved { what: there(w.what, "what")? },
+            Name::Waived => EventKind::Waived { waivers: there(w.waivers, "waivers")? },
+            Name::Signed => EventKind::Signed { signature: there(w.signature, "signature")? },
             Name::RunFinished => EventKind::RunFinished { took_ms: there(w.took_ms, "took_ms")? },
         };
         Ok(Event { seq: w.seq, at: w.at, kind })
@@ -117,19 +149,13 @@ mod tests {
     fn what_was_written_is_read_back() {
         let (section, step) = (SectionId::new("s"), StepId::new("a"));
         let origin = Origin { file: "c.yaml".into(), line: 3, column: 5 };
-        let outline = SectionOutline {
-            id: section.clone(),
-            name: "S".to_owned(),
-            description: None,
-            part: Part::Section,
-            origin,
-        };
+        let outline = SectionOutline::new(section.clone(), "S", Part::Section, origin);
         back(EventKind::Planned { section: outline, steps: Vec::new() });
         back(EventKind::SectionStarted { section: section.clone() });
         back(EventKind::StepStarted { step: step.clone(), doing: "GET /".to_owned(), until: None });
         back(EventKind::SectionFinished { section });
         back(EventKind::Interrupted { cause: "SIGINT".to_owned() });
-        let answer = Answer { outcome: Outcome::Pass, by: "carol".to_owned(), note: String::new() };
+        let answer = Answer::new(Outcome::Pass, "carol");
         back(EventKind::Answered { step, answer });
         back(EventKind::Decided { decision: Decision::Go, reasons: vec!["a".to_owned()] });
         back(EventKind::RunFinished { took_ms: 5 });

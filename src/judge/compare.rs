@@ -41,6 +41,8 @@ pub(crate) fn badness(value: f64, matcher: &Matcher) -> f64 {
         Matcher::All(of) => of.iter().map(|m| badness(value, m)).fold(f64::NEG_INFINITY, f64::max),
         Matcher::OneOf(of) => of.iter().map(|m| badness(value, m)).fold(f64::INFINITY, f64::min),
         Matcher::Equals(_)
+        | Matcher::Relative(..)
+        | Matcher::NotWorse(..)
         | Matcher::StatusClass(_)
         | Matcher::Contains(_)
         | Matcher::StartsWith(_)

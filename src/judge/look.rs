@@ -6,14 +6,16 @@
 //! was answered with no data, as that is what it asks for, but of nothing else that could not be looked into. What was
 //! not measured at all is inconclusive whatever the step says of no data.
 
+use super::canary;
 use super::compare;
 use super::matching::{self, Seen, Truth};
+use super::relative::Relative;
 use super::series::{self, Policy};
 use super::that::{self, Came};
 use super::words;
 use crate::model::outline::OnNoData;
-use crate::model::{Expectation, Finding, Found, Kind, Matcher, MeasureName, Measures, Observation, Origin};
-use crate::model::{Outcome, Value, Verdict};
+use crate::model::{Expectation, Finding, Found, Kind, Matcher, MeasureName, Measures, Observation, Origin, Sample};
+use crate::model::{Outcome, Reference, Value, Verdict};
 
 /// What a look is held against.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +30,8 @@ pub struct Terms<'a> {
     pub series_any: bool,
     /// Whether the probe's answer needs no expectation.
     pub speaks: bool,
+    /// What relative limits are held against. At the first look of a step there is no `previous` and no `start`.
+    pub against: &'a [Reference],
 }
 
 /// Judges one look. A pure function: no I/O, no clock.
@@ -48,6 +52,7 @@ pub fn look(observation: &Observation, terms: &Terms<'_>) -> Verdict {
             }],
         },
         Found::CouldNotLook { cause, retry: _ } => Verdict::of(Outcome::Error, cause.clone()),
+        Found::NotEnough { cause } => Verdict::of(Outcome::Inconclusive, cause.clone()),
         Found::Waiting { instruction } => Verdict::of(Outcome::Pending, instruction.clone()),
     }
 }
@@ -104,7 +109,8 @@ impl Asked<'_> {
     }
 
     fn measure(self, name: &MeasureName, kind: Kind, matcher: &Matcher, origin: &Origin) -> Part {
-        let expected = words::matcher(matcher);
+        let relative = Relative::new(matcher, name, kind, self.terms.against);
+        let expected = relative.as_ref().map_or_else(|| words::matcher(matcher), Relative::words);
         let mut finding = Finding {
             subject: name.to_string(),
             expected: if self.negated { format!("not {expected}") } else { expected },
@@ -133,37 +139,75 @@ impl Asked<'_> {
                 finding.observed = format!("missing: {reason}");
                 finding.outcome = if presence == Some(true) { Outcome::Pass } else { self.otherwise };
             }
-            Some(Value::Series(samples)) => {
-                let policy = if self.terms.series_any { Policy::Any } else { Policy::Every };
-                let vector = series::judge_all(samples, kind, matcher, self.negated, policy);
-                finding.outcome = self.outcome(vector.truth);
-                finding.observed = vector.observed;
-                finding.value = vector.value;
-            }
-            Some(value) => self.value(value, kind, matcher, &mut finding),
+            Some(Value::Series(samples)) => self.series(samples, kind, matcher, relative.as_ref(), &mut finding),
+            Some(value) => self.value(value, kind, matcher, relative.as_ref(), &mut finding),
+        }
+        if let (Some(value), Outcome::Inconclusive) = (value, finding.outcome)
+            && let Some(first) = relative.and_then(|r| r.first_words(value))
+        {
+            finding.observed = first;
         }
         Part { outcome: finding.outcome, findings: vec![finding] }
     }
 
-    fn value(self, value: &Value, kind: Kind, matcher: &Matcher, finding: &mut Finding) {
+    fn series(
+        self,
+        samples: &[Sample],
+        kind: Kind,
+        matcher: &Matcher,
+        relative: Option<&Relative<'_>>,
+        finding: &mut Finding,
+    ) {
+        let policy = if self.terms.series_any { Policy::Any } else { Policy::Every };
+        let vector = match relative {
+            None => series::judge_all(samples, kind, matcher, self.negated, policy),
+            Some(relative) => {
+                let of_each = |sample: &Sample| relative.for_series(sample);
+                series::judge_each(samples, kind, &of_each, self.negated, policy)
+            }
+        };
+        finding.outcome = self.outcome(vector.truth);
+        finding.observed = vector.observed;
+        finding.value = vector.value;
+        finding.limit = finding.limit.or(vector.limit);
+    }
+
+    fn value(
+        self,
+        value: &Value,
+        kind: Kind,
+        matcher: &Matcher,
+        relative: Option<&Relative<'_>>,
+        finding: &mut Finding,
+    ) {
         let Some(seen) = Seen::new(value) else { return };
+        let held = relative.map(Relative::for_number);
+        let unknown = held.as_ref().and_then(|held| held.unknown.clone());
+        let matcher = held.as_ref().map_or(matcher, |held| &held.matcher);
         let judged = matching::judge(seen, matcher);
         let judged = if self.negated { judged.negated() } else { judged };
         finding.outcome = self.outcome(judged.truth);
         finding.value = seen.number();
+        finding.limit = compare::limit(matcher).map(|limit| limit.value);
+        let unit = compare::unit_of(matcher).filter(|_| held.is_none());
         let mut observed = match (matcher, seen.length()) {
             (Matcher::Length(_), Some(length)) => {
                 finding.value = Some(length as f64);
                 format!("length {length}")
             }
+            (Matcher::NotWorse(worse, effect), _) => match seen {
+                Seen::Json(vectors) => canary::judge(vectors, *worse, *effect).1,
+                _ => words::value(value, kind, None),
+            },
             _ => match (value, seen.number()) {
                 (Value::Json(_), Some(number)) if compare::unit_of(matcher).is_some() => {
-                    words::number(number, kind, compare::unit_of(matcher))
+                    words::number(number, kind, unit)
                 }
-                _ => words::value(value, kind, compare::unit_of(matcher)),
+                _ => words::value(value, kind, unit),
             },
         };
-        if let Some(note) = judged.note.filter(|_| judged.truth != Truth::Holds) {
+        let unknown = unknown.filter(|_| judged.truth == Truth::Unknown);
+        if let Some(note) = unknown.or(judged.note.filter(|_| judged.truth != Truth::Holds)) {
             observed.push_str(&format!(" ({note})"));
         }
         finding.observed = observed;

@@ -3,7 +3,7 @@
 use semver::{Version, VersionReq};
 use serde_json::Value as Json;
 
-use super::{compare, equal, pattern};
+use super::{canary, compare, equal, pattern};
 use crate::model::{Literal, Matcher, Value};
 
 /// Whether a matcher holds of a value.
@@ -125,6 +125,11 @@ pub(crate) fn judge(seen: Seen<'_>, matcher: &Matcher) -> Judged {
         Matcher::Between(low, high) => number(seen, |v| compare::between(v, *low, *high)),
         Matcher::Within(share, centre) => number(seen, |v| compare::within(v, *share, *centre)),
         Matcher::Around(centre, distance) => number(seen, |v| compare::around(v, *centre, *distance)),
+        Matcher::Relative(_, against) => Judged::unknown(format!("there is no {against} to hold it against")),
+        Matcher::NotWorse(worse, effect) => match seen {
+            Seen::Json(vectors) => canary::judge(vectors, *worse, *effect).0,
+            _ => Judged::broken(format!("{}, not two vectors", seen.form())),
+        },
         Matcher::StatusClass(class) => number(seen, |v| compare::in_class(v, *class)),
         Matcher::Equals(literal) => equals(seen, literal),
         Matcher::OneOf(of) => one_of(seen, of),

@@ -2,6 +2,7 @@
 
 use super::compare;
 use super::matching::{Judged, Seen, Truth, judge};
+use super::relative::Held;
 use super::words;
 use crate::model::{Kind, Matcher, Sample};
 
@@ -14,11 +15,12 @@ pub(crate) enum Policy {
     Any,
 }
 
-/// What came of a vector: the judgement, the words, and the number of the series that decided.
+/// What came of a vector: the judgement, the words, and the number of the series that decided, with its limit.
 pub(crate) struct Vector {
     pub(crate) truth: Truth,
     pub(crate) observed: String,
     pub(crate) value: Option<f64>,
+    pub(crate) limit: Option<f64>,
 }
 
 /// Judges a vector that has at least one series. The words name the series that decided: the worst of those that
@@ -27,37 +29,68 @@ pub(crate) fn judge_all(samples: &[Sample], kind: Kind, matcher: &Matcher, negat
     if let Matcher::Length(inner) = matcher {
         return judge_count(samples, inner, negated);
     }
-    let judged: Vec<Judged> = samples
-        .iter()
-        .map(|sample| {
-            let judged = judge(Seen::Number(sample.value), matcher);
-            if negated { judged.negated() } else { judged }
-        })
-        .collect();
-    let truth = combined(&judged, policy);
-    let deciding = || samples.iter().zip(&judged).filter(|(_, j)| j.truth == truth);
-    let sign = if negated { -1.0 } else { 1.0 };
-    let badness = |sample: &Sample| sign * compare::badness(sample.value, matcher);
-    let worst = deciding().max_by(|(a, _), (b, _)| badness(a).total_cmp(&badness(b)));
-    let count = count_words(samples.len(), deciding().count(), truth);
-    let Some((worst, note)) = worst.map(|(sample, judged)| (sample, judged.note.as_deref())) else {
-        return Vector { truth, observed: count, value: None };
+    let judged: Vec<Judged> = samples.iter().map(|sample| judge_one(sample, matcher, negated)).collect();
+    let limit = compare::unit_of(matcher);
+    decided(samples, &judged, &|_| matcher, (policy, negated), &|worst| words::number(worst, kind, limit))
+}
+
+/// Judges a vector whose series have a limit each.
+pub(crate) fn judge_each(
+    samples: &[Sample],
+    kind: Kind,
+    limit_of: &dyn Fn(&Sample) -> Held,
+    negated: bool,
+    policy: Policy,
+) -> Vector {
+    let held: Vec<Held> = samples.iter().map(limit_of).collect();
+    let judge = |(sample, held): (&Sample, &Held)| {
+        let judged = judge_one(sample, &held.matcher, negated);
+        match (judged.truth, &held.unknown) {
+            (Truth::Unknown, Some(why)) if !sample.value.is_nan() => Judged { note: Some(why.clone()), ..judged },
+            _ => judged,
+        }
     };
-    let number = words::number(worst.value, kind, compare::unit_of(matcher));
-    let note = note.filter(|_| !worst.value.is_nan()).map(|note| format!(" ({note})")).unwrap_or_default();
-    let at = name(worst);
+    let judged: Vec<Judged> = samples.iter().zip(&held).map(judge).collect();
+    decided(samples, &judged, &|n| &held[n].matcher, (policy, negated), &|worst| words::number(worst, kind, None))
+}
+
+fn judge_one(sample: &Sample, matcher: &Matcher, negated: bool) -> Judged {
+    let judged = judge(Seen::Number(sample.value), matcher);
+    if negated { judged.negated() } else { judged }
+}
+
+/// Finds the series that decided, and says it.
+fn decided<'m>(
+    samples: &[Sample],
+    judged: &[Judged],
+    matcher: &dyn Fn(usize) -> &'m Matcher,
+    (policy, negated): (Policy, bool),
+    shown: &dyn Fn(f64) -> String,
+) -> Vector {
+    let truth = combined(judged, policy);
+    let deciding = || (0..samples.len()).filter(|n| judged[*n].truth == truth);
+    let sign = if negated { -1.0 } else { 1.0 };
+    let badness = |n: usize| sign * compare::badness(samples[n].value, matcher(n));
+    let worst = deciding().max_by(|a, b| badness(*a).total_cmp(&badness(*b)));
+    let count = count_words(samples.len(), deciding().count(), truth);
+    let Some(worst) = worst else { return Vector { truth, observed: count, value: None, limit: None } };
+    let (sample, note) = (&samples[worst], judged[worst].note.as_deref());
+    let number = shown(sample.value);
+    let note = note.filter(|_| !sample.value.is_nan()).map(|note| format!(" ({note})")).unwrap_or_default();
+    let at = name(sample);
     let observed = match samples.len() {
         1 => format!("{number}{note}{at}"),
         _ => format!("{count}: worst {number}{note}{at}"),
     };
-    Vector { truth, observed, value: Some(worst.value) }
+    let limit = compare::limit(matcher(worst)).map(|limit| limit.value);
+    Vector { truth, observed, value: Some(sample.value), limit }
 }
 
 fn judge_count(samples: &[Sample], inner: &Matcher, negated: bool) -> Vector {
     let count = samples.len() as f64;
     let judged = judge(Seen::Number(count), inner);
     let judged = if negated { judged.negated() } else { judged };
-    Vector { truth: judged.truth, observed: format!("{count} series"), value: Some(count) }
+    Vector { truth: judged.truth, observed: format!("{count} series"), value: Some(count), limit: None }
 }
 
 fn combined(judged: &[Judged], policy: Policy) -> Truth {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io;
 
-use crate::model::{Expectation, Kind, Literal, Matcher, Quantity, Unit, Value, quantity};
+use crate::model::{Expectation, Kind, Literal, Matcher, Quantity, Relation, Unit, Value, quantity};
 
 /// The most characters of a text or JSON value that are shown.
 const SHOWN: usize = 160;
@@ -51,6 +51,13 @@ impl fmt::Display for Words<'_> {
             Matcher::Between(low, high) => write!(f, "between {} and {}", exact(*low), exact(*high)),
             Matcher::Within(share, centre) => write!(f, "within {} of {}", percent(*share), exact(*centre)),
             Matcher::Around(centre, distance) => write!(f, "{} ± {}", exact(*centre), exact(*distance)),
+            Matcher::Relative(relation, against) => match relation {
+                Relation::Compare(op, factor) if *factor == 1.0 => write!(f, "{} {against}", op.sign()),
+                Relation::Compare(op, factor) => write!(f, "{} {factor}x {against}", op.sign()),
+                Relation::Between(low, high) => write!(f, "between {low}x and {high}x {against}"),
+                Relation::Within(share) => write!(f, "within {} of {against}", percent(*share)),
+            },
+            Matcher::NotWorse(worse, effect) => f.write_str(&super::canary::limit(*worse, *effect)),
             Matcher::Equals(literal) => f.write_str(&self::literal(literal)),
             Matcher::StatusClass(class) => write!(f, "{class}xx"),
             Matcher::OneOf(of) => write!(f, "one of {}", joined(of, ", ")),
@@ -87,7 +94,7 @@ pub fn literal(literal: &Literal) -> String {
 }
 
 /// Prints a measured value in the words of its kind, its numbers in the unit of the limit where there is one.
-pub(crate) fn value(value: &Value, kind: Kind, limit: Option<Quantity>) -> String {
+pub fn value(value: &Value, kind: Kind, limit: Option<Quantity>) -> String {
     match value {
         Value::Number(number) => self::number(*number, kind, limit),
         Value::Text(text) => quoted(text),
@@ -104,11 +111,17 @@ pub(crate) fn value(value: &Value, kind: Kind, limit: Option<Quantity>) -> Strin
 /// is printed in full.
 pub(crate) fn number(value: f64, kind: Kind, limit: Option<Quantity>) -> String {
     let Some(limit) = limit else { return quantity::of_kind(value, kind) };
-    if limit.unit == Unit::One && kind == Kind::Duration {
+    if limit.unit == Unit::One && matches!(kind, Kind::Duration | Kind::Growth) {
         return quantity::of_kind(value, kind);
     }
-    let text = quantity::in_unit(value, limit.unit);
-    match value != limit.value && text == quantity::in_unit(limit.value, limit.unit) {
+    let shown = |value: f64| match kind {
+        // A leak is a few bytes a second, and nobody thinks of it so.
+        Kind::Growth if limit.unit == Unit::BytesPerSecond => format!("{}/h", quantity::bytes(value * 3600.0)),
+        Kind::Growth => quantity::of_kind(value, kind),
+        _ => quantity::in_unit(value, limit.unit),
+    };
+    let text = shown(value);
+    match value != limit.value && text == shown(limit.value) {
         true => full(value, limit.unit),
         false => text,
     }

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::fold::{Progress, Running};
+use super::story;
 use crate::event::{Event, EventKind, Sink, SinkError, Skip, StepResult};
 use crate::model::outline::Weight;
 use crate::model::{Outcome, StepId, quantity};
@@ -76,6 +77,16 @@ impl Console {
                 let because = reasons.first().map(|r| plain::line(r)).unwrap_or_default();
                 Some(format!("{}  {because}", ink.decision(*decision)).trim_end().to_owned())
             }
+            EventKind::Checked { step, result, .. } => self.worth_telling(result).then(|| self.finished(step, result)),
+            EventKind::CheckpointStarted { .. }
+            | EventKind::Held { .. }
+            | EventKind::Released { .. }
+            | EventKind::Paused { .. }
+            | EventKind::Waiting { .. }
+            | EventKind::Resumed { .. }
+            | EventKind::ClockMoved { .. }
+            | EventKind::Waived { .. }
+            | EventKind::Signed { .. } => story::line(&event.kind, &self.progress, ink),
             EventKind::Planned { .. }
             | EventKind::StepStarted { .. }
             | EventKind::Looked { .. }
@@ -147,6 +158,9 @@ impl Console {
         let mut lines: Vec<String> = progress.running.values().take(SHOWN).map(one).collect();
         if progress.running.len() > SHOWN {
             lines.push(format!("    and {} more", progress.running.len() - SHOWN));
+        }
+        if let Some(line) = story::next_due(progress, now) {
+            lines.push(self.ink.paint(Tone::Dim, &fit(&format!("  {line}"), width)));
         }
         let wrong = if progress.wrong > 0 { format!(", {} not well", progress.wrong) } else { String::new() };
         let overall = format!("{}/{}{wrong}  {}", progress.done, progress.total, length(now - started));

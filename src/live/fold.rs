@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 
 use crate::event::{Event, EventKind, Look};
-use crate::model::outline::Weight;
-use crate::model::{Found, Outcome, StepId};
+use crate::model::outline::{Hold, Soak, Weight};
+use crate::model::{Found, Outcome, SectionId, StepId};
 
 /// What is known of a run that goes on.
 #[derive(Default)]
@@ -16,6 +16,14 @@ pub(super) struct Progress {
     pub(super) started: Option<DateTime<Utc>>,
     /// The latest time that was told.
     pub(super) now: Option<DateTime<Utc>>,
+    /// The run's name.
+    pub(super) run: String,
+    /// The timetable of a soak.
+    pub(super) soak: Option<Soak>,
+    /// The number of the latest checkpoint that was begun.
+    pub(super) checkpoint: Option<u32>,
+    /// The sections that must be released, and by whom.
+    pub(super) holds: HashMap<SectionId, Hold>,
     /// The titles of the sections.
     pub(super) sections: HashMap<String, String>,
     /// The steps that are not done.
@@ -59,9 +67,17 @@ impl Progress {
     pub(super) fn take(&mut self, event: &Event) {
         self.now = self.now.max(Some(event.at));
         match &event.kind {
-            EventKind::RunStarted { .. } => self.started = Some(event.at),
+            EventKind::RunStarted { run, header } => {
+                self.started = Some(event.at);
+                self.run = run.to_string();
+                self.soak = header.soak;
+            }
+            EventKind::CheckpointStarted { checkpoint } => self.checkpoint = Some(checkpoint.n),
             EventKind::Planned { section, steps } => {
                 self.sections.insert(section.id.to_string(), section.name.clone());
+                if let Some(hold) = &section.hold {
+                    self.holds.insert(section.id.clone(), hold.clone());
+                }
                 self.total += steps.len();
                 self.planned.extend(steps.iter().map(|s| {
                     let line = s.origin.to_string();
@@ -79,6 +95,9 @@ impl Progress {
                     running.value = value(look);
                 }
             }
+            EventKind::Checked { step, .. } => {
+                self.running.shift_remove(step);
+            }
             EventKind::StepFinished { step, result } => {
                 self.running.shift_remove(step);
                 self.planned.remove(step);
@@ -86,7 +105,15 @@ impl Progress {
                 let wrong = matches!(result.outcome, Outcome::Fail | Outcome::Error | Outcome::Inconclusive);
                 self.wrong += usize::from(wrong);
             }
-            EventKind::SectionStarted { .. }
+            EventKind::Held { .. }
+            | EventKind::Released { .. }
+            | EventKind::Paused { .. }
+            | EventKind::Waiting { .. }
+            | EventKind::Resumed { .. }
+            | EventKind::ClockMoved { .. }
+            | EventKind::Waived { .. }
+            | EventKind::Signed { .. }
+            | EventKind::SectionStarted { .. }
             | EventKind::SectionFinished { .. }
             | EventKind::Interrupted { .. }
             | EventKind::Answered { .. }
@@ -110,6 +137,7 @@ fn value(look: &Look) -> String {
         }
         (None, Found::NoAnswer { cause }) => format!("no answer: {cause}"),
         (None, Found::CouldNotLook { cause, .. }) => format!("could not look: {cause}"),
+        (None, Found::NotEnough { cause }) => format!("not enough to say: {cause}"),
         (None, Found::Measures(_) | Found::Waiting { .. }) => look.verdict.summary.clone(),
     }
 }

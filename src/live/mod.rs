@@ -3,3 +3,4 @@
 pub mod console;
 mod fold;
 pub mod lines;
+mod story;

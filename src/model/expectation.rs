@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, MeasureName, Origin, Quantity};
+use super::{Against, Kind, MeasureName, Origin, Quantity};
 
 /// What must hold of the measures of one look.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,10 @@ pub enum Matcher {
     Within(f64, Quantity),
     /// `1.9 ± 0.1`: the centre and the greatest distance.
     Around(Quantity, Quantity),
+    /// `<= 1.5x baseline`, `> previous`, `within 10% of start`: held against a value that was there before.
+    Relative(Relation, Against),
+    /// Two recorded vectors: the observed one is not worse than the other by this share or more.
+    NotWorse(Worse, f64),
     /// `200`, `ok`, `true`: equal by value.
     Equals(Literal),
     /// `2xx`: a class of HTTP statuses, by its first digit.
@@ -81,6 +85,30 @@ pub enum Matcher {
     All(Vec<Matcher>),
     /// This does not hold.
     Not(Box<Matcher>),
+}
+
+/// Which way is worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Worse {
+    /// Greater values: latency, errors.
+    Higher,
+    /// Lesser values: throughput, availability.
+    Lower,
+    /// Any difference.
+    Either,
+}
+
+/// How a value stands to one that was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relation {
+    /// `<= 1.5x`: compared with so many times the other.
+    Compare(Op, f64),
+    /// `between 0.9x and 1.1x`: between so many times the other, both ends included.
+    Between(f64, f64),
+    /// `within 10% of`: no farther than this share of the other.
+    Within(f64),
 }
 
 /// A comparison.

@@ -47,6 +47,11 @@ pub enum Found {
         /// Whether another attempt may help.
         retry: bool,
     },
+    /// It was looked at, and what is there is not enough to say anything: samples that do not reach back far enough.
+    NotEnough {
+        /// Why, in one line.
+        cause: String,
+    },
     /// A person must answer first.
     Waiting {
         /// What the person is asked to do.

@@ -1,13 +1,14 @@
 //! What a run sets out to do, in the form in which the record keeps it: enough to report and judge a run
 //! without its checklist.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Expectation, Origin, SectionId, StepId};
 
 /// The head of a run: who, what, where, with what.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// The version of holdpoint.
     pub tool: String,
@@ -26,6 +27,15 @@ pub struct Header {
     /// Roles that must sign.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Role>,
+    /// What holds for every signature.
+    #[serde(default, skip_serializing_if = "SignRules::is_default")]
+    pub sign_rules: SignRules,
+    /// The timetable of a run that is spread over hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soak: Option<Soak>,
+    /// The past time as of which everything is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<DateTime<Utc>>,
     /// Text and tables carried into the report.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub appendix: Vec<Appendix>,
@@ -89,6 +99,111 @@ pub struct Role {
     pub members: Vec<String>,
 }
 
+/// What holds for every signature of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SignRules {
+    /// Whether one person cannot fill two roles.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub distinct: bool,
+    /// Whether whoever started the run cannot sign it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_runner: bool,
+    /// After how many milliseconds a signature lapses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_for_ms: Option<u64>,
+    /// The file of those who may sign, as the checklist names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_signers: Option<String>,
+}
+
+impl SignRules {
+    /// Tells whether nothing is asked for.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The timetable of a run that is spread over hours; all times in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Soak {
+    /// From the start to the end.
+    pub for_ms: u64,
+    /// From one checkpoint to the next.
+    pub every_ms: u64,
+    /// How late a checkpoint may be looked at and still count as observed in time.
+    pub grace_ms: u64,
+    /// What is done about a checkpoint that nobody looked at in time.
+    pub missed: Missed,
+}
+
+impl Soak {
+    /// Counts the checkpoints, start and end not among them; none when nothing says how often.
+    pub fn checkpoints(&self) -> u32 {
+        let count = self.for_ms.checked_div(self.every_ms).unwrap_or_default();
+        u32::try_from(count).unwrap_or(u32::MAX - 1)
+    }
+
+    /// Returns how long after the start an occasion is due: 0 is the start, then the checkpoints, then the end. Nothing
+    /// for numbers beyond the end.
+    pub fn after(&self, n: u32) -> Option<TimeDelta> {
+        let ms = match self.slot(n) {
+            _ if n > self.checkpoints() + 1 => return None,
+            Slot::Start | Slot::Checkpoint => u64::from(n).saturating_mul(self.every_ms),
+            Slot::End => self.for_ms,
+        };
+        Some(TimeDelta::milliseconds(i64::try_from(ms).unwrap_or(i64::MAX)))
+    }
+
+    /// Tells what the occasion of a number is.
+    pub fn slot(&self, n: u32) -> Slot {
+        match n {
+            0 => Slot::Start,
+            n if n <= self.checkpoints() => Slot::Checkpoint,
+            _ => Slot::End,
+        }
+    }
+}
+
+/// What is done about a checkpoint that nobody looked at in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missed {
+    /// What can be asked about the past is asked, for the time when it was due.
+    #[default]
+    Backfill,
+    /// It is inconclusive.
+    Inconclusive,
+}
+
+/// When a section of a soak is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Slot {
+    /// When the soak begins.
+    Start,
+    /// At every checkpoint.
+    Checkpoint,
+    /// When its time is over.
+    End,
+}
+
+/// A hold point: nothing of the section runs before people release it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The roles that must sign; empty when a plain yes is enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sign: Vec<String>,
+}
+
+/// One cell of a matrix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Its name, made of its values: `us-east`, `10`.
+    pub id: String,
+    /// Its values by name.
+    pub values: IndexMap<String, serde_json::Value>,
+}
+
 /// A text or a table carried into the report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Appendix {
@@ -123,8 +238,28 @@ pub struct SectionOutline {
     pub description: Option<String>,
     /// Whether it belongs to the checklist proper or acts on the decision.
     pub part: Part,
+    /// When it is looked at, in a soak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Slot>,
+    /// Who must release it before anything of it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// The cells that it belongs to, the outermost first; empty without a matrix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<Cell>,
+    /// The section as written, which one section for each cell was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<SectionId>,
     /// Where it is written.
     pub origin: Origin,
+}
+
+impl SectionOutline {
+    /// Makes a section with nothing special about it.
+    pub fn new(id: SectionId, name: impl Into<String>, part: Part, origin: Origin) -> Self {
+        let (name, cells) = (name.into(), Vec::new());
+        Self { id, name, description: None, part, at: None, hold: None, cells, of: None, origin }
+    }
 }
 
 /// Which part of the checklist a section stands in.
@@ -134,6 +269,8 @@ pub enum Part {
     /// `sections`: counts for the decision.
     #[default]
     Section,
+    /// `guards`: watched beside everything else; one that trips stops the run.
+    Guard,
     /// `on_go`: acts after a go.
     OnGo,
     /// `on_no_go`: acts after a no-go.
@@ -192,9 +329,51 @@ pub struct StepOutline {
     /// What it changes in the world.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<String>,
+    /// What it is held against, in words: `step p95-before`, `the last go`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+    /// The action that it verifies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then_of: Option<StepId>,
+    /// The action whose failure it mends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_for: Option<StepId>,
+    /// The role that must answer, for a manual step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// What it is known not to notice, with the author's consent: names of mutations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blind_to: Vec<String>,
     /// Help for whoever reads of a failure.
     #[serde(default, skip_serializing_if = "Guidance::is_empty")]
     pub guidance: Guidance,
+}
+
+impl StepOutline {
+    /// Makes a required step with nothing special about it.
+    pub fn new(id: StepId, name: impl Into<String>, section: SectionId, probe: &str, origin: Origin) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            section,
+            probe: probe.to_owned(),
+            origin,
+            weight: Weight::Required,
+            expect: None,
+            warn: None,
+            on_no_data: OnNoData::default(),
+            series_any: false,
+            speaks_for_itself: false,
+            window: String::new(),
+            changes: None,
+            baseline: None,
+            then_of: None,
+            fallback_for: None,
+            by: None,
+            blind_to: Vec::new(),
+            guidance: Guidance::default(),
+        }
+    }
 }
 
 /// What no data means for a step.

@@ -122,7 +122,7 @@ impl Quantity {
             Kind::Ratio => matches!(self.unit, Unit::One | Unit::Percent),
             Kind::Duration => self.unit == Unit::Seconds || (self.unit == Unit::One && self.value == 0.0),
             Kind::Size => matches!(self.unit, Unit::One | Unit::Bytes),
-            Kind::Rate => matches!(self.unit, Unit::One | Unit::PerSecond | Unit::BytesPerSecond),
+            Kind::Rate | Kind::Growth => matches!(self.unit, Unit::One | Unit::PerSecond | Unit::BytesPerSecond),
             Kind::Quantity | Kind::Json => true,
             Kind::Text | Kind::Set | Kind::Bool => false,
         }
@@ -233,6 +233,7 @@ pub fn of_kind(value: f64, kind: Kind) -> String {
         Kind::Size => bytes(value),
         Kind::Ratio => format!("{}%", plain(value * 100.0)),
         Kind::Rate => format!("{}/s", plain(value)),
+        Kind::Growth => format!("{}/h", plain(value * 3600.0)),
         Kind::Number | Kind::Quantity | Kind::Text | Kind::Json | Kind::Set | Kind::Bool => plain(value),
     }
 }

@@ -23,6 +23,8 @@ pub enum Kind {
     Size,
     /// A quantity per second.
     Rate,
+    /// A quantity per second, shown per hour: how fast something grows. A limit without a unit is per hour.
+    Growth,
     /// A number whose unit only the writer knows, such as a PromQL value: every quantity may stand against it.
     Quantity,
     /// Text.
@@ -44,6 +46,7 @@ impl Kind {
             Kind::Duration => "duration",
             Kind::Size => "size",
             Kind::Rate => "rate",
+            Kind::Growth => "rate of growth",
             Kind::Quantity => "quantity",
             Kind::Text => "text",
             Kind::Json => "JSON value",

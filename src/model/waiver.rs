@@ -14,6 +14,12 @@ pub struct Waiver {
     pub reason: String,
     /// Who answers for it.
     pub approved_by: String,
+    /// What could come of it, in the words of whoever answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<String>,
+    /// Where the mending is tracked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// When it begins to act.
     pub from: DateTime<Utc>,
     /// When it ceases to act.

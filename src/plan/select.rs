@@ -6,6 +6,7 @@ use globset::{Glob, GlobMatcher};
 
 use crate::model::outline::{SectionOutline, StepOutline};
 
+use super::naming::base;
 use super::{PlanSection, PlanStep};
 
 /// Which steps were asked for. A pattern is a glob over the ids of steps and sections and over names, or `tag:WORD`.
@@ -71,9 +72,12 @@ impl Pattern {
     fn matches(&self, step: &StepOutline, section: &SectionOutline) -> bool {
         match self {
             Pattern::Tag(word) => step.guidance.tags.iter().any(|tag| tag == word),
-            Pattern::Glob(glob) => [step.id.as_str(), &step.name, section.id.as_str(), &section.name]
-                .iter()
-                .any(|name| glob.is_match(name)),
+            Pattern::Glob(glob) => {
+                let of = section.of.as_ref().map_or(section.id.as_str(), |of| of.as_str());
+                [step.id.as_str(), base(&step.id), &step.name, section.id.as_str(), of, &section.name]
+                    .iter()
+                    .any(|name| glob.is_match(name))
+            }
         }
     }
 }

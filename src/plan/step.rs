@@ -1,6 +1,7 @@
 //! One step: its probe found and compiled, its expectations typed, everything about it settled.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,15 +14,16 @@ use crate::checklist::reading::Reading;
 use crate::diag::{Diagnostic, Diagnostics, Span, did_you_mean};
 use crate::model::outline::{Guidance, OnNoData, Part, SectionOutline, StepOutline, Weight};
 use crate::model::{Expectation, Found, Literal, Matcher, Observation, StepId};
-use crate::probe::{self, Compiling, Keys, Look, MeasureSpec, Probe, ProbeKind, Wants};
+use crate::probe::{self, Along, Compiling, Keys, Look, MeasureSpec, Probe, ProbeKind, Wants};
 use crate::shape;
 use crate::template::{Expression, Reference, Scope};
 use crate::yaml::{Data, Node};
 
-use super::{
-    Builder, Deferred, EvidencePolicy, Need, Places, PlanStep, Retry, Selection, Window, expect, needs_of, shown,
-    texts, window,
-};
+use super::action::{self, Tie};
+use super::builder::{Builder, Places};
+use super::head::{shown, texts};
+use super::naming::Named;
+use super::{Deferred, EvidencePolicy, Need, PlanStep, Retry, Selection, Window, expect, window};
 
 /// Keys of a step that only some probes read.
 const READ_BY: &[(&str, &[&str])] = &[("ignore", &["exec", "log"]), ("source", &["promql"])];
@@ -52,25 +54,35 @@ struct Terms {
 
 impl Builder<'_, '_, '_> {
     /// Compiles a step. When a mistake keeps it from being one, the others go on.
-    pub(super) fn step(&mut self, node: &Node, section: &SectionOutline, selection: &Selection) {
-        let name = self.name_of(node);
-        let id = StepId::new(self.id_of(node, &name));
+    /// Returns its position.
+    pub(super) fn step(
+        &mut self,
+        node: &Node,
+        section: &SectionOutline,
+        selection: &Selection,
+        tie: &Tie,
+    ) -> Option<usize> {
+        let Named { name, base, id } = self.named(node);
+        let id = StepId::new(id);
         let place = name_place(node);
         let given = node.get("id").map_or(place, |id| id.span);
         if let Some(first) = self.step_ids.insert(id.clone(), given).filter(|_| !id.as_str().is_empty()) {
-            self.say_duplicate("step", id.as_str(), given, first);
+            self.say_duplicate("step", &base, given, first);
         }
         let when = node.get("when").and_then(|n| self.reading.expression(n));
         let complete = self.reading.complete;
         self.reading.complete &= !self.never_holds(when.as_ref());
         let Some((kind, value)) = self.probe_of(node) else {
             // The rest of the step is still checked for what can be checked without its probe.
-            window::read(node, self.defaults.every, self.reading);
+            self.window(node, section);
             self.settle_references(None);
             self.reading.complete = complete;
-            return;
+            return None;
         };
         self.refuse_unused_keys(node, kind);
+        if matches!(section.part, Part::Section | Part::Guard) {
+            action::refuse_outside(node, self.reading.diagnostics);
+        }
         let terms = self.terms(node, kind);
         let capture = self.captures_of(node, kind);
         let mut wants = Wants::default();
@@ -80,15 +92,23 @@ impl Builder<'_, '_, '_> {
         let timeout = node.get("timeout").and_then(|n| self.reading.duration(n)).unwrap_or(self.defaults.timeout);
         let ignore = texts(node.get("ignore"));
         self.check_ignore(node);
-        let probe = self.compile_probe(kind, value, node, &wants, timeout, &ignore);
-        let window = window::read(node, self.defaults.every, self.reading);
+        let held = self.held(node, kind, [terms.expect.as_ref(), terms.warn.as_ref()]);
+        let probe = self.compile_probe(kind, value, node, &wants, timeout, &ignore, held.along);
+        let window = self.window(node, section);
+        if let Some(window) = &window {
+            self.refuse_own_past(node, [terms.expect.as_ref(), terms.warn.as_ref()], window, section);
+        }
         let retry =
             node.get("retry").and_then(|n| retry(n, self.reading)).or(self.defaults.retry).unwrap_or(Retry::NONE);
         let guidance = self.guidance(node);
-        let blank = |(r, _): &(Reference, Span)| r.root == "inputs" && !self.reading.inputs.gives(r);
+        let known_later = |r: &Reference| matches!(r.root.as_str(), "inputs" | "matrix");
+        let blank = |(r, _): &(Reference, Span)| known_later(r) && !self.reading.inputs.gives(r);
         let waits = !self.reading.complete && self.reading.references.iter().any(blank);
         let captured = self.settle_references(Some(kind));
-        let needs = needs_of(node);
+        let needs = self.needs_of(node);
+        if let Some(by) = value.get("by").filter(|_| kind.name == "manual" && !self.roles.is_empty()) {
+            self.known_role(by);
+        }
         if probe.is_none() || window.is_none() {
             self.say_unbuilt(node);
         }
@@ -101,6 +121,9 @@ impl Builder<'_, '_, '_> {
         // A misspelt `expect` is one mistake, not two.
         if silent && built && !waits && !kind.speaks_for_itself && !has_unknown_key(node) {
             self.say_asserts_nothing(node, kind);
+        } else if section.part == Part::Guard && expect.is_none() && node.get("expect").is_none() && built && !waits {
+            let message = "a guard needs `expect`: without it nothing could trip it";
+            self.reading.say(Diagnostic::error("bad-guard", place, message).help("say what must hold throughout"));
         }
         let mut outline = StepOutline {
             id,
@@ -116,16 +139,33 @@ impl Builder<'_, '_, '_> {
             speaks_for_itself: kind.speaks_for_itself,
             window: window.words(),
             changes: node.get("changes").and_then(Node::text).map(str::to_owned),
+            baseline: held.words,
+            then_of: None,
+            fallback_for: None,
+            by: value.get("by").filter(|_| kind.name == "manual").and_then(Node::text).map(str::to_owned),
+            blind_to: texts(node.get("blind_to")),
             guidance,
         };
+        let id_of = |step: usize| self.steps[step].outline.id.clone();
+        let (verified, mended) = match tie {
+            Tie::None => (None, &[][..]),
+            Tie::Then(action) => (Some(*action), &[][..]),
+            Tie::Fallback(of) => (None, of.as_slice()),
+        };
+        outline.then_of = verified.map(id_of);
+        outline.fallback_for = mended.first().copied().map(id_of);
+        let ties = verified.map(|action| Need::of(id_of(action).as_str(), action..action + 1)).into_iter().collect();
         if section.part != Part::Section {
             // Actions are judged for the report; they never count for the decision, which stands before them.
             outline.weight = Weight::Required;
         }
         let selected = section.part != Part::Section || selection.takes(&outline, section);
         let skipped = selection.skips(&outline, section);
-        let timeout = probe.needs().map_or(timeout, |least| timeout.max(least + Duration::from_secs(1)));
-        self.places.push(Places { name: place, needs: needs.clone(), captures: capture_places(node), captured });
+        let needs_time = probe.needs().filter(|least| !least.is_zero());
+        let timeout = needs_time.map_or(timeout, |least| timeout.max(least + Duration::from_secs(1)));
+        let path = Arc::clone(&self.spot.path);
+        let captures = capture_places(node);
+        self.places.push(Places { name: place, needs, captures, captured, baseline: held.step, path });
         self.steps.push(PlanStep {
             outline,
             probe,
@@ -137,13 +177,27 @@ impl Builder<'_, '_, '_> {
             every: self.defaults.every.unwrap_or(Duration::from_secs(1)),
             capture,
             when,
-            needs: needs.into_iter().map(|(id, _)| Need { id, steps: 0..0 }).collect(),
+            needs: ties,
             uses: Vec::new(),
             after: Vec::new(),
+            fallback_for: mended.to_vec(),
+            baseline: held.plan,
             evidence: evidence(node),
             selected,
             skipped,
+            matrix: Arc::clone(&self.spot.values),
         });
+        Some(self.steps.len() - 1)
+    }
+
+    /// Reads when a step looks: a guard throughout, any other as its window says.
+    fn window(&mut self, node: &Node, section: &SectionOutline) -> Option<Window> {
+        match section.part {
+            Part::Guard => window::read_guard(node, self.defaults.every, self.reading),
+            Part::Section | Part::OnGo | Part::OnNoGo | Part::Always => {
+                window::read(node, self.defaults.every, self.reading)
+            }
+        }
     }
 
     /// Finds the one probe of a step.
@@ -188,11 +242,12 @@ impl Builder<'_, '_, '_> {
         wants: &Wants,
         timeout: Duration,
         ignore: &[String],
+        along: Option<Along>,
     ) -> Option<Box<dyn Probe>> {
         if !shape::check(value, &kind.shape, self.reading.diagnostics) {
             return None;
         }
-        let named = step.get("source").and_then(Node::text).map(str::to_owned);
+        let named = step.get("source").and_then(|node| source(node, self.reading));
         let mut compiling = Compiling {
             reading: self.reading,
             wants,
@@ -200,6 +255,8 @@ impl Builder<'_, '_, '_> {
             source: named.or_else(|| self.defaults.source.clone()),
             timeout,
             ignore,
+            along,
+            soak: self.checklist.node.get("soak").is_some(),
         };
         (kind.compile)(&mut compiling, value)
     }
@@ -233,8 +290,8 @@ impl Builder<'_, '_, '_> {
             remember_templates(node, self.reading);
         }
         let mut first = None;
-        let (inputs, captures) = (&self.inputs, &self.captures);
-        let scopes = || ["1", "1s", "1B", "x"].map(|stand_in| scope_with(inputs, captures, stand_in));
+        let (inputs, captures, matrix) = (&self.inputs, &self.captures, &self.spot.values);
+        let scopes = || ["1", "1s", "1B", "x"].map(|stand_in| scope_with(inputs, matrix, captures, stand_in));
         for scope in self.stand_ins.get_or_init(scopes) {
             let mut diagnostics = Diagnostics::new();
             let mut reading = Reading::new(self.reading.sources, &mut diagnostics, scope);
@@ -337,9 +394,14 @@ fn capture_places(node: &Node) -> Vec<(String, Span)> {
 }
 
 /// Makes a scope in which all captured values are the same.
-fn scope_with(inputs: &Map<String, Value>, captures: &HashSet<String>, stand_in: &str) -> Scope {
+fn scope_with(
+    inputs: &Map<String, Value>,
+    matrix: &Map<String, Value>,
+    captures: &HashSet<String>,
+    stand_in: &str,
+) -> Scope {
     let captured: Map<String, Value> = captures.iter().map(|name| (name.clone(), json!(stand_in))).collect();
-    let roots = [("inputs", inputs.clone()), ("captured", captured)];
+    let roots = [("inputs", inputs.clone()), ("matrix", matrix.clone()), ("captured", captured)];
     Scope::new(roots.map(|(name, values)| (name.to_owned(), Value::Object(values))).into_iter().collect())
 }
 
@@ -364,6 +426,14 @@ pub(super) fn retry(node: &Node, reading: &mut Reading<'_>) -> Option<Retry> {
         delay: reading.duration_at(node, "delay").unwrap_or(Duration::from_secs(1)),
         backoff: backoff.map_or(2.0, |(backoff, _)| backoff),
     })
+}
+
+/// Reads the name of a source.
+pub(super) fn source(node: &Node, reading: &mut Reading<'_>) -> Option<String> {
+    match node.text()? {
+        text if text.contains("{{") => reading.known_text(node),
+        text => Some(text.to_owned()),
+    }
 }
 
 /// Reads `on_no_data`.

@@ -34,6 +34,26 @@ pub enum Window {
         /// How many looks must have seen something.
         min_samples: Option<u32>,
     },
+    /// Beside everything else, for as long as the run goes on.
+    Guard {
+        /// How often to look.
+        every: Duration,
+        /// The longest breach in a row that is forgiven.
+        tolerate: Option<Duration>,
+        /// How many looks may fail.
+        failures: Option<u32>,
+    },
+}
+
+fn forgiven(tolerate: Option<Duration>, failures: Option<u32>) -> String {
+    let mut words = String::new();
+    if let Some(tolerate) = tolerate {
+        words.push_str(&format!(", a breach of {} forgiven", quantity::seconds(tolerate.as_secs_f64())));
+    }
+    if let Some(failures) = failures {
+        words.push_str(&format!(", {failures} failures forgiven"));
+    }
+    words
 }
 
 impl Window {
@@ -46,15 +66,12 @@ impl Window {
                 let held = if hold.is_zero() { String::new() } else { format!(", held for {}", time(hold)) };
                 format!("within {}, every {}{held}", time(within), time(every))
             }
-            Window::Consistently { span, every, tolerate, failures, .. } => {
-                let mut words = format!("for {}, every {}", time(span), time(every));
-                if let Some(tolerate) = tolerate {
-                    words.push_str(&format!(", a breach of {} forgiven", time(tolerate)));
-                }
-                if let Some(failures) = failures {
-                    words.push_str(&format!(", {failures} failures forgiven"));
-                }
-                words
+            Window::Consistently { span, every, tolerate, failures, min_samples } => {
+                let least = min_samples.map(|least| format!(", at least {least} samples")).unwrap_or_default();
+                format!("for {}, every {}{}{least}", time(span), time(every), forgiven(*tolerate, *failures))
+            }
+            Window::Guard { every, tolerate, failures } => {
+                format!("throughout, every {}{}", time(every), forgiven(*tolerate, *failures))
             }
         }
     }
@@ -62,7 +79,7 @@ impl Window {
     /// Returns how long the whole may take by design, one look not counted.
     pub fn length(&self) -> Duration {
         match self {
-            Window::Once => Duration::ZERO,
+            Window::Once | Window::Guard { .. } => Duration::ZERO,
             Window::Eventually { within, .. } => *within,
             Window::Consistently { span, .. } => *span,
         }
@@ -108,7 +125,40 @@ fn read_eventually(node: &Node, default_every: Option<Duration>, reading: &mut R
     Some(Window::Eventually { within, every, hold: hold.unwrap_or_default() })
 }
 
+/// Reads `consistently` of a guard, which is watched to the end. Nothing when a mistake was said, or when an input that
+/// is used has no value yet.
+pub(crate) fn read_guard(step: &Node, default_every: Option<Duration>, reading: &mut Reading<'_>) -> Option<Window> {
+    let (_, node) = step.entry("consistently")?;
+    for (key, why) in
+        [("for", "it is watched for the whole run"), ("min_samples", "how long the run goes is not known")]
+    {
+        if let Some((place, _)) = node.entry(key) {
+            let message = format!("{key:?} has no meaning for a guard: {why}");
+            reading.say(Diagnostic::error("bad-guard", place.span, message).help("leave it out"));
+        }
+    }
+    if node.map().is_none() {
+        let message = "a single duration has no meaning for a guard: it is watched for the whole run";
+        let help = "say how often to look: `consistently: { every: 15s, tolerate: 1m }`";
+        reading.say(Diagnostic::error("bad-guard", node.span, message).help(help));
+        return None;
+    }
+    let every = optional(node, "every", reading);
+    let tolerate = optional(node, "tolerate", reading);
+    let every = every?.or(default_every).unwrap_or(Duration::from_secs(15));
+    let failures = node.get("failures").and_then(Node::number).map(|n| n as u32);
+    let window = Window::Guard { every, tolerate: tolerate?, failures };
+    if let Some((key, problem)) = misfit(&window) {
+        reading.say(Diagnostic::error("bad-window", node.get(key).unwrap_or(node).span, problem));
+    }
+    Some(window)
+}
+
 fn read_consistently(node: &Node, default_every: Option<Duration>, reading: &mut Reading<'_>) -> Option<Window> {
+    if node.map().is_some() && node.get("for").is_none() {
+        let message = "consistently needs \"for\": how long it must hold";
+        reading.say(Diagnostic::error("missing-key", node.span, message));
+    }
     let count = |key: &str| node.get(key).and_then(Node::number).map(|n| n as u32);
     let every = optional(node, "every", reading);
     let tolerate = optional(node, "tolerate", reading);
@@ -136,7 +186,9 @@ fn misfit(window: &Window) -> Option<(&'static str, String)> {
         Window::Eventually { within, .. } if within.is_zero() => {
             Some(("within", "`within` must be longer than nothing".into()))
         }
-        Window::Eventually { every, .. } | Window::Consistently { every, .. } if every.is_zero() => {
+        Window::Eventually { every, .. } | Window::Consistently { every, .. } | Window::Guard { every, .. }
+            if every.is_zero() =>
+        {
             Some(("every", "`every` must be longer than nothing".into()))
         }
         Window::Eventually { within, every, .. } if every > within => longer("every", every, "within", within),
@@ -149,7 +201,10 @@ fn misfit(window: &Window) -> Option<(&'static str, String)> {
             let (tolerate, span) = (time(tolerate), time(span));
             Some(("tolerate", format!("`tolerate` ({tolerate}) is as long as `for` ({span}), so nothing could fail")))
         }
-        Window::Consistently { every, tolerate: Some(tolerate), .. } if tolerate < every && !tolerate.is_zero() => {
+        Window::Consistently { every, tolerate: Some(tolerate), .. }
+        | Window::Guard { every, tolerate: Some(tolerate), .. }
+            if tolerate < every && !tolerate.is_zero() =>
+        {
             let (tolerate, every) = (time(tolerate), time(every));
             let problem = format!(
                 "`tolerate` ({tolerate}) is shorter than `every` ({every}): a breach that one look sees has no length, \
@@ -170,6 +225,6 @@ fn misfit(window: &Window) -> Option<(&'static str, String)> {
                 (None, None) => None,
             }
         }
-        Window::Eventually { .. } => None,
+        Window::Eventually { .. } | Window::Guard { .. } => None,
     }
 }

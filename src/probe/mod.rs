@@ -3,6 +3,7 @@
 //! A kind declares its form ([`Shape`]), its measures and its manual page; `compile` turns what was written into a
 //! [`Probe`], which looks and returns measures, or says that it could not. A probe never decides.
 
+pub mod earlier_run;
 pub mod exec;
 pub mod file;
 pub mod http;
@@ -15,23 +16,35 @@ pub mod promql;
 pub mod tcp;
 pub mod wait;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::checklist::reading::Reading;
-use crate::model::{Expectation, Kind, MeasureName, Observation};
+use crate::model::{Decision, Expectation, Kind, MeasureName, Measures, Observation, Reference, RunId, StepId};
 use crate::shape::Shape;
 use crate::source::Sources;
 use crate::sys::World;
-use crate::template::Scope;
+use crate::template::{Scope, Template};
 use crate::yaml::Node;
 
 /// Every kind of probe, in the order of the manual.
-pub const KINDS: &[&ProbeKind] =
-    &[&http::KIND, &promql::KIND, &log::KIND, &exec::KIND, &tcp::KIND, &file::KIND, &manual::KIND, &wait::KIND];
+pub const KINDS: &[&ProbeKind] = &[
+    &http::KIND,
+    &promql::KIND,
+    &log::KIND,
+    &exec::KIND,
+    &tcp::KIND,
+    &file::KIND,
+    &earlier_run::KIND,
+    &manual::KIND,
+    &wait::KIND,
+];
 
 /// Looks a kind up by its name.
 pub fn find(name: &str) -> Option<&'static ProbeKind> {
@@ -105,6 +118,19 @@ pub struct Compiling<'a, 'b> {
     pub timeout: Duration,
     /// Patterns of expected noise, for log and text measures.
     pub ignore: &'a [String],
+    /// What the step's baseline is, when its own probe is to ask for it.
+    pub along: Option<Along>,
+    /// Whether the checklist is spread over a soak, so that a range may reach to its start.
+    pub soak: bool,
+}
+
+/// What a probe asks along with its own question, to hold the answer against.
+#[derive(Clone, Debug)]
+pub enum Along {
+    /// The same question about that much earlier.
+    Offset(Duration),
+    /// Another question.
+    Query(Template),
 }
 
 /// The measures that a step's expectations, captures and expressions use.
@@ -122,6 +148,11 @@ impl Wants {
     /// Tells whether no measure is used: everything that comes without effort is taken then.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
+    }
+
+    /// Walks over the measures that are used.
+    pub fn iter(&self) -> impl Iterator<Item = &MeasureName> {
+        self.names.iter()
     }
 
     /// Tells whether a measure is used at all, with or without keys.
@@ -152,6 +183,61 @@ pub struct Look<'a> {
     pub timeout: Duration,
     /// When the run began.
     pub run_started: DateTime<Utc>,
+    /// The past time that is asked about; nothing for now. Only probes that [`Probe::can_look_back`] are asked so.
+    pub as_of: Option<DateTime<Utc>>,
+    /// From when to when the soak goes, for `last: soak`.
+    pub soak: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Earlier runs, where they can be asked.
+    pub archive: Option<&'a Arc<dyn Archive>>,
+}
+
+/// Earlier runs, for whoever builds on them. Implemented over the record; what it tells was verified. It blocks.
+pub trait Archive: Send + Sync + fmt::Debug {
+    /// Walks over runs, the one that began last first, until `each` has enough. The run that asks is not among them.
+    ///
+    /// # Errors
+    /// Says why the archive cannot be asked, or which run in it is damaged.
+    fn runs(&self, wanted: &WantedRun, each: &mut EachRun<'_>) -> Result<(), String>;
+
+    /// Returns what a step measured in its last look of a run.
+    ///
+    /// # Errors
+    /// Says why there is no such value.
+    fn measures(&self, run: &RunId, step: &StepId) -> Result<(Measures, DateTime<Utc>), String>;
+}
+
+/// Takes a run; `Break` ends the walk.
+pub type EachRun<'a> = dyn FnMut(EarlierRun) -> ControlFlow<()> + 'a;
+
+/// Which earlier runs are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct WantedRun {
+    /// Of a checklist: the end of its path, or its title.
+    pub checklist: Option<String>,
+    /// This very run, by its name or the beginning of it.
+    pub run: Option<RunId>,
+    /// An exported record instead of the store.
+    pub record: Option<String>,
+    /// The file of those who may sign: one of them must have signed all of the run, and nobody else any of it.
+    pub allowed_signers: Option<String>,
+    /// Of the runs that ended before this, the latest is enough.
+    pub since: Option<DateTime<Utc>>,
+}
+
+/// An earlier run, as far as others build on it.
+#[derive(Clone, Debug)]
+pub struct EarlierRun {
+    /// The run.
+    pub run: RunId,
+    /// The title of its checklist.
+    pub checklist: String,
+    /// What it comes to, judged again now: signatures that lapsed count as missing.
+    pub decision: Decision,
+    /// When it ended: an answer or a signature that came later does not make it younger. Of one without an end, when
+    /// it began.
+    pub at: DateTime<Utc>,
+    /// Its inputs as the record shows them, secrets left out.
+    pub inputs: BTreeMap<String, serde_json::Value>,
 }
 
 /// Looks, and returns measures.
@@ -162,6 +248,11 @@ pub trait Probe: Send + Sync {
 
     /// Names whom it will ask (`host:port`), for limits per host. Nothing when it asks nobody.
     fn host(&self, _scope: &Scope) -> Option<String> {
+        None
+    }
+
+    /// Names the source that it asks, so that one that collects while the run goes on can begin with the run.
+    fn source(&self) -> Option<&str> {
         None
     }
 
@@ -181,7 +272,8 @@ pub trait Probe: Send + Sync {
         false
     }
 
-    /// Returns the least time that a look takes by design: a timeout must not cut it short. Nothing for most probes.
+    /// Returns the least time that a look takes by design: a timeout must not cut it short. Nothing for most probes;
+    /// zero for one that may wait by the clock, within its timeout.
     fn needs(&self) -> Option<Duration> {
         None
     }
@@ -190,6 +282,22 @@ pub trait Probe: Send + Sync {
     /// end gets time to do so. A look that is dropped before ends it at once.
     fn grace(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// Tells whether it can be asked what was there at a past time.
+    fn can_look_back(&self) -> bool {
+        false
+    }
+
+    /// Tells whether it can ask for its own baseline; see [`Along`].
+    fn takes_along(&self) -> bool {
+        false
+    }
+
+    /// Asks for the baseline of each measure that the step uses, with where it comes from; what cannot be had is there
+    /// with the reason. Nothing when the probe was not made with an [`Along`].
+    async fn along(&self, _look: &Look<'_>) -> Vec<Reference> {
+        Vec::new()
     }
 
     /// Tells whether it runs a command: refused by `--read-only`.

@@ -25,7 +25,7 @@ pub fn append_answer(
     let Some(found) = record.sections.iter().flat_map(|s| &s.steps).find(|s| s.outline.id == *step) else {
         return Err(AnswerError::NoSuchStep { step: step.clone(), near: nearest(step, &record) });
     };
-    if record.finished.is_none() {
+    if record.finished.is_none() && record.paused.is_none() {
         let cause = "the run goes on, or was cut: answer when it has ended, or run the checklist again";
         return Err(AnswerError::Refused(cause.to_owned()));
     }

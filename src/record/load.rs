@@ -2,10 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use super::chain::{Chain, ChainError, hex};
+use super::chain::{Chain, ChainError, Digest, hex};
 use super::fold::{FoldError, Folding};
-use super::store::{RunStore, StoreError};
-use super::{Head, RunRecord, format};
+use super::format::Reader;
+use super::store::{RunStore, RunSummary, StoreError};
+use super::{Head, RunRecord};
 use crate::event::Event;
 use crate::model::RunId;
 
@@ -14,18 +15,32 @@ use crate::model::RunId;
 /// # Errors
 /// The store cannot be read, or the run is not what was recorded; the message names the event.
 pub fn load(store: &dyn RunStore, run: &RunId) -> Result<RunRecord, LoadError> {
-    let mut chain = Chain::begin(run);
     let mut folding = Folding::default();
+    let (summary, head) =
+        events(store, run, &mut |event, digest| folding.take(event, digest).map_err(LoadError::impossible(run)))?;
+    agree(summary, folding.end(head).map_err(LoadError::impossible(run))?)
+}
+
+/// Reads the events of a run in order, each with its digest. The chain is verified on the way: an event is handed on
+/// only when it is the one that was recorded. Memory does not grow with their number.
+///
+/// # Errors
+/// The store cannot be read, the run is not what was recorded, or what `each` answers.
+pub fn events(
+    store: &dyn RunStore,
+    run: &RunId,
+    each: &mut dyn FnMut(Event, &Digest) -> Result<(), LoadError>,
+) -> Result<(RunSummary, Head), LoadError> {
+    let mut chain = Chain::begin(run);
+    let mut reader = Reader::default();
     let mut failed = None;
     let summary = store.events(run, &mut |seq, json, digest| {
-        let taken = chain.check(seq, json, digest).map_err(LoadError::damaged(run)).and_then(|()| {
-            let event = format::decode(json).map_err(|e| LoadError::Unreadable {
-                run: run.clone(),
-                seq,
-                what: e.to_string(),
-            })?;
-            folding.take(event).map_err(LoadError::impossible(run))
-        });
+        let unreadable = |e: serde_json::Error| LoadError::Unreadable { run: run.clone(), seq, what: e.to_string() };
+        let taken = chain
+            .check(seq, json, digest)
+            .map_err(LoadError::damaged(run))
+            .and_then(|()| reader.decode(json).map_err(unreadable))
+            .and_then(|event| each(event, digest));
         match taken {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
@@ -43,7 +58,12 @@ pub fn load(store: &dyn RunStore, run: &RunId) -> Result<RunRecord, LoadError> {
         let what = format!("the store keeps {} events and promises {} with another end", head.seq, summary.head.seq);
         return Err(LoadError::damaged(run)(ChainError { seq, what }));
     }
-    let record = folding.end(head).map_err(LoadError::impossible(run))?;
+    Ok((summary, head))
+}
+
+/// Holds what the store says of a run against its record; the record is right.
+fn agree(summary: RunSummary, record: RunRecord) -> Result<RunRecord, LoadError> {
+    let run = &summary.run;
     if record.run != *run {
         let what = format!("the run calls itself {}", record.run);
         return Err(LoadError::damaged(run)(ChainError { seq: 1, what }));
@@ -66,6 +86,7 @@ pub fn load_with(store: &dyn RunStore, run: &RunId, unrecorded: Vec<Event>) -> R
         return load(store, run);
     }
     let mut folding = Folding::default();
+    let mut reader = Reader::default();
     let mut digest = String::new();
     // A store that fails may fail at reading too; then the record begins with what is at hand.
     let first = unrecorded.first().map_or(1, |event| event.seq);
@@ -73,9 +94,10 @@ pub fn load_with(store: &dyn RunStore, run: &RunId, unrecorded: Vec<Event>) -> R
         let mut failed = None;
         store.events(run, &mut |seq, json, link| {
             digest = hex(link);
-            let told = format::decode(json)
+            let told = reader
+                .decode(json)
                 .map_err(|e| e.to_string())
-                .and_then(|e| folding.take(e).map_err(|e| e.to_string()));
+                .and_then(|e| folding.take(e, link).map_err(|e| e.to_string()));
             match told {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(what) => {
@@ -90,7 +112,7 @@ pub fn load_with(store: &dyn RunStore, run: &RunId, unrecorded: Vec<Event>) -> R
     }
     let seq = unrecorded.last().map_or(0, |event| event.seq);
     for event in unrecorded {
-        folding.take(event).map_err(LoadError::impossible(run))?;
+        folding.take_without_digest(event).map_err(LoadError::impossible(run))?;
     }
     folding.end(Head { seq, digest }).map_err(LoadError::impossible(run))
 }

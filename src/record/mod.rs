@@ -7,16 +7,18 @@ pub mod format;
 pub mod load;
 pub mod recorder;
 pub mod store;
+pub mod track;
 
 pub use answer::append_answer;
 pub use fold::{FoldError, fold};
-pub use load::{LoadError, load, load_with};
+pub use load::{LoadError, events, load, load_with};
 pub use recorder::{Handle, Recorder};
-pub use store::{RunStore, RunSummary, StoreError};
+pub use store::{Owner, RunStore, RunSummary, StoreError};
+pub use track::{Point, Track};
 
 use chrono::{DateTime, Utc};
 
-use crate::event::{Answer, Look, StepResult};
+use crate::event::{Answer, Checkpoint, Look, Release, Resumption, Signature, StepResult, Waivers};
 use crate::model::outline::{Header, SectionOutline, StepOutline};
 use crate::model::{Decision, Outcome, RunId};
 
@@ -35,6 +37,20 @@ pub struct RunRecord {
     pub took_ms: Option<u64>,
     /// What cut it short.
     pub interrupted: Option<String>,
+    /// That it waits for people or for time, when its process has left for that.
+    pub paused: Option<Paused>,
+    /// How it was taken up again.
+    pub resumptions: Vec<(DateTime<Utc>, Resumption)>,
+    /// The checkpoints of a soak that were begun, each with when.
+    pub checkpoints: Vec<(DateTime<Utc>, Checkpoint)>,
+    /// What was noticed of clocks.
+    pub clock: Vec<(DateTime<Utc>, String)>,
+    /// The waivers in effect.
+    pub waivers: Option<Waivers>,
+    /// Who signed.
+    pub signatures: Vec<(DateTime<Utc>, Signature)>,
+    /// The number of the newest event that is evidence: a signature that does not cover it has lapsed.
+    pub evidence: u64,
     /// The sections in order, actions last.
     pub sections: Vec<SectionRecord>,
     /// The decision that the run itself came to, with its reasons.
@@ -59,6 +75,32 @@ pub struct SectionRecord {
     pub outline: SectionOutline,
     /// The steps in the order of the checklist.
     pub steps: Vec<StepRecord>,
+    /// When its hold point was reached.
+    pub held: Option<DateTime<Utc>>,
+    /// How its hold point was released or declined, latest last.
+    pub releases: Vec<(DateTime<Utc>, Release)>,
+    /// The number of the newest event that a signature for its hold point must cover: a result, an answer, a waiver.
+    pub hold_evidence: u64,
+}
+
+/// That a run waits, and for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paused {
+    /// Since when.
+    pub at: DateTime<Utc>,
+    /// For what, in one line.
+    pub why: String,
+    /// Until when, where that is known.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// How a step came out at one checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// The number of the checkpoint.
+    pub n: u32,
+    /// The result.
+    pub result: StepResult,
 }
 
 /// A step and what came of it.
@@ -69,17 +111,58 @@ pub struct StepRecord {
     /// How it came out; nothing when it never ended.
     pub result: Option<StepResult>,
     /// Its looks, for a step that looks more than once. The last one also stands in `result`.
-    pub looks: Vec<Look>,
+    pub looks: Track<Look>,
+    /// How it came out at each checkpoint of a soak.
+    pub checks: Track<Check>,
     /// What a person answered, latest last.
     pub answers: Vec<Answer>,
+    /// What it counts as while it has no result: not enough to say, or waiting when the whole run waits.
+    pub open: Outcome,
+}
+
+impl RunRecord {
+    /// Makes the record of a run that has just begun.
+    pub fn new(run: RunId, header: Header, started: DateTime<Utc>) -> Self {
+        Self {
+            run,
+            header,
+            started,
+            finished: None,
+            took_ms: None,
+            interrupted: None,
+            paused: None,
+            resumptions: Vec::new(),
+            checkpoints: Vec::new(),
+            clock: Vec::new(),
+            waivers: None,
+            signatures: Vec::new(),
+            evidence: 0,
+            sections: Vec::new(),
+            decided: None,
+            head: Head { seq: 0, digest: String::new() },
+        }
+    }
+}
+
+impl SectionRecord {
+    /// Makes the record of a section without steps.
+    pub fn new(outline: SectionOutline) -> Self {
+        Self { outline, steps: Vec::new(), held: None, releases: Vec::new(), hold_evidence: 0 }
+    }
 }
 
 impl StepRecord {
+    /// Makes the record of a step that has not begun.
+    pub fn new(outline: StepOutline) -> Self {
+        let (looks, checks, answers) = (Track::default(), Track::default(), Vec::new());
+        Self { outline, result: None, looks, checks, answers, open: Outcome::Inconclusive }
+    }
+
     /// Returns the outcome that counts: a person's answer before the run's own result; a step without either was cut
-    /// off, which is not enough to say.
+    /// off, which is not enough to say, or waits with the whole run.
     pub fn outcome(&self) -> Outcome {
         let answered = self.answers.last().map(|a| a.outcome);
         let looked = self.result.as_ref().map(|r| r.outcome);
-        answered.or(looked).unwrap_or(Outcome::Inconclusive)
+        answered.or(looked).unwrap_or(self.open)
     }
 }

@@ -48,7 +48,13 @@ impl Sink for Recorder {
         }
         let mut kept = self.kept.lock();
         let Kept { store, run, head } = &mut *kept;
-        *head = store.put(run, &self.batch).map_err(failed)?;
+        match store.put(run, &self.batch) {
+            Ok(end) => *head = end,
+            Err(error) => {
+                self.batch.start_over();
+                return Err(failed(error));
+            }
+        }
         Ok(())
     }
 }

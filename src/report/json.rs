@@ -3,21 +3,27 @@
 //! `holdpoint_report` is the version of the document, now 1; keys are only ever added under one version. `run` tells
 //! who, what, when and with what; `sections` hold their `steps` in the order of the checklist, actions last. Of a step
 //! `outcome` is the one that counts, `findings` the assertions of the look that decided, `measures` what that look
-//! measured, `looks` every look of a step that looks more than once. Numbers that JSON has no form for are `"NaN"`,
+//! measured, `samples` the outcome, value and limit of each look or checkpoint over time, `looks` every look of a step
+//! that looks more than once, in full. `approvals` tell
+//! who signed and what that is worth, `roles` who is missing, `conditions` under which they agreed, and `remarks` what else
+//! of waivers and signatures should be seen. `grid`, `timetable`, `holds` and `happened` tell the course of a long run. Numbers that JSON has no form for are `"NaN"`,
 //! `"+Inf"`, `"-Inf"`. Text is as it was measured; every control character
 //! is escaped, also those that JSON would let through.
 
 use std::io::Write;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde_json::json;
 
-use super::view::{Counts, RunView, Step, machine_moment, part_word, skip_word, weight_word};
+use super::view::{Counts, RunView, SampleView, Step, machine_moment, part_word, skip_word, weight_word};
 use super::{Format, Options, ReportError};
+use crate::event::Signature;
 use crate::model::outline::Header;
 use crate::model::{Found, Measures};
 use crate::record::SectionRecord;
+use crate::signoff::approval::RoleState;
 
 /// The version of the document.
 pub const VERSION: u32 = 1;
@@ -61,10 +67,26 @@ fn document<S: Serializer>(view: &RunView, serializer: S) -> Result<S::Ok, S::Er
             "finished": record.finished.map(machine_moment),
             "took_ms": record.took_ms,
             "interrupted": record.interrupted,
+            "as_of": record.header.as_of.map(machine_moment),
+            "paused": record.paused.as_ref().map(|p| json!({
+                "at": machine_moment(p.at), "why": p.why, "until": p.until.map(machine_moment),
+            })),
             "record": { "events": record.head.seq, "digest": record.head.digest },
         }),
     )?;
     map.serialize_entry("header", &masked(&record.header))?;
+    map.serialize_entry("grid", &view.grid())?;
+    map.serialize_entry("timetable", &view.timetable())?;
+    map.serialize_entry("holds", &view.holds())?;
+    map.serialize_entry("happened", &view.happened())?;
+    map.serialize_entry("waivers", &record.waivers)?;
+    map.serialize_entry("signatures", &Each(record.signatures.iter(), Signed))?;
+    map.serialize_entry("conditions", view.conditions())?;
+    map.serialize_entry("remarks", view.remarks())?;
+    map.serialize_entry("approvals", &view.signatures())?;
+    let role =
+        |role: &RoleState| json!({ "role": role.role, "needs": role.needs, "by": role.by, "missing": role.missing() });
+    map.serialize_entry("roles", &view.roles().iter().map(role).collect::<Vec<_>>())?;
     map.serialize_entry("sections", &Each(record.sections.iter(), Section))?;
     map.end()
 }
@@ -138,10 +160,72 @@ impl Serialize for Section<'_> {
         map.serialize_entry("name", &outline.name)?;
         map.serialize_entry("description", &outline.description)?;
         map.serialize_entry("part", part_word(self.0))?;
+        map.serialize_entry("at", &outline.at)?;
+        map.serialize_entry("cells", &outline.cells)?;
+        map.serialize_entry("of", &outline.of)?;
+        map.serialize_entry("hold", &outline.hold)?;
         map.serialize_entry("line", &outline.origin.to_string())?;
         map.serialize_entry("counts", &Counts::of_section(self.0))?;
         map.serialize_entry("steps", &Each(Step::all(self.0), StepDocument))?;
         map.end()
+    }
+}
+
+/// A signature, with when it was given.
+struct Signed<'a>(&'a (DateTime<Utc>, Signature));
+
+impl Serialize for Signed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (at, signature) = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("at", &machine_moment(*at))?;
+        map.serialize_entry("by", &signature.by)?;
+        map.serialize_entry("user", &signature.user)?;
+        map.serialize_entry("role", &signature.role)?;
+        map.serialize_entry("decision", &signature.decision)?;
+        map.serialize_entry("conditions", &signature.conditions)?;
+        map.serialize_entry("note", &signature.note)?;
+        map.serialize_entry("section", &signature.section)?;
+        map.serialize_entry("over", &json!({ "seq": signature.over_seq, "digest": signature.over_digest }))?;
+        map.serialize_entry("key", &signature.key)?;
+        map.serialize_entry("text", &signature.text)?;
+        map.serialize_entry("armour", &signature.armour)?;
+        map.end()
+    }
+}
+
+/// What a step found at one of its looks or checkpoints.
+struct Sample<'a>(SampleView<'a>);
+
+impl Serialize for Sample<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let sample = &self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("n", &sample.n)?;
+        map.serialize_entry("at", &machine_moment(sample.at))?;
+        map.serialize_entry("outcome", sample.outcome.word())?;
+        map.serialize_entry("value", &sample.value.map(Number))?;
+        map.serialize_entry("limit", &sample.limit.map(Number))?;
+        map.serialize_entry("reason", sample.reason)?;
+        map.end()
+    }
+}
+
+/// A number that JSON may have no form for.
+struct Number(f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        crate::model::value::number::serialize(&self.0, serializer)
+    }
+}
+
+/// The samples of a step, made while they are written.
+struct Samples<'a>(Step<'a>);
+
+impl Serialize for Samples<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.samples().map(Sample))
     }
 }
 
@@ -178,6 +262,11 @@ impl Serialize for StepDocument<'_> {
         map.serialize_entry("captured", &Captured(step))?;
         map.serialize_entry("guidance", step.guidance())?;
         map.serialize_entry("answers", &record.answers)?;
+        map.serialize_entry("baseline", &record.outline.baseline)?;
+        map.serialize_entry("against", step.against())?;
+        map.serialize_entry("then_of", &record.outline.then_of)?;
+        map.serialize_entry("fallback_for", &record.outline.fallback_for)?;
+        map.serialize_entry("samples", &Samples(*step))?;
         map.serialize_entry("looks", &record.looks)?;
         map.end()
     }
@@ -186,7 +275,7 @@ impl Serialize for StepDocument<'_> {
 fn measures<'a>(step: &Step<'a>) -> Option<&'a Measures> {
     match &step.observation()?.found {
         Found::Measures(measures) => Some(measures),
-        Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::Waiting { .. } => None,
+        Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::NotEnough { .. } | Found::Waiting { .. } => None,
     }
 }
 

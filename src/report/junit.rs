@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite, XmlString};
 
-use super::view::{RunView, Step};
+use super::view::{RunView, SampleView, Step};
 use super::{Format, Options, ReportError, plain};
 use crate::model::outline::Weight;
 use crate::model::quantity;
@@ -278,8 +278,15 @@ fn case_properties(step: &Step<'_>, words: &mut Words) -> Vec<Property> {
     if step.flaky() {
         list.push(property("flaky", "true"));
     }
+    list.extend(step.samples().filter_map(checkpoint).take(CHUNK));
     list.extend(step.answer().map(|a| property("answered-by", &a.by)));
     list
+}
+
+/// Says how a step came out at one checkpoint of a soak.
+fn checkpoint(sample: SampleView<'_>) -> Option<Property> {
+    let value = sample.value.map(|value| format!(" {value}")).unwrap_or_default();
+    Some(property(&format!("checkpoint.{}", sample.n?), &format!("{}{value}", sample.outcome)))
 }
 
 /// A suite whose one case says why the decision is red, when no step does.

@@ -4,6 +4,7 @@
 //! [`view`] groups, orders and words everything once; [`markdown`], [`junit`], [`json`], [`tap`] and [`terminal`] only
 //! lay it out. [`plain`] makes text from outside harmless, [`ink`] gives outcomes their signs and colours.
 
+mod course;
 pub mod ink;
 pub mod json;
 pub mod junit;

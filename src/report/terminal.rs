@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets};
 
+use super::course;
 use super::ink::{self, Ink, Tone};
 use super::plain;
 use super::view::{Counts, Place, RunView, Step};
@@ -28,8 +29,9 @@ pub fn render(view: &RunView, width: u16, colour: bool) -> String {
     let ink = Ink::of(colour);
     let mut out = String::new();
     let brief = view.counts().total > LISTED;
+    course::render(view, width.max(40), ink, &mut out);
     for section in &view.record().sections {
-        section_part(section, width.max(40), ink, brief, &mut out);
+        section_part(view, section, width.max(40), ink, brief, &mut out);
     }
     details(view, ink, &mut out);
     decision(view, ink, &mut out);
@@ -37,9 +39,14 @@ pub fn render(view: &RunView, width: u16, colour: bool) -> String {
     out
 }
 
-fn section_part(section: &SectionRecord, width: u16, ink: Ink, brief: bool, out: &mut String) {
+fn section_part(view: &RunView, section: &SectionRecord, width: u16, ink: Ink, brief: bool, out: &mut String) {
     let counts = Counts::of_section(section).words();
-    let name = plain::line(&section.outline.name);
+    let cell = view.cell(section);
+    let name = match section.outline.name.contains(&cell) {
+        true => section.outline.name.clone(),
+        false => format!("{} — {cell}", section.outline.name),
+    };
+    let name = plain::line(&name);
     let _ = writeln!(out, "{}  {}", ink.paint(Tone::Bold, &name), ink.paint(Tone::Dim, &counts));
     let told = |step: &Step<'_>| !brief || !matches!(step.outcome(), Outcome::Pass | Outcome::Skipped);
     let mut table = new_table(width, ink);
@@ -59,7 +66,7 @@ fn section_part(section: &SectionRecord, width: u16, ink: Ink, brief: bool, out:
     out.push('\n');
 }
 
-fn new_table(width: u16, ink: Ink) -> Table {
+pub(super) fn new_table(width: u16, ink: Ink) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width - 1);
     match ink {
@@ -89,7 +96,7 @@ fn row(step: &Step<'_>, ink: Ink) -> Vec<Cell> {
     vec![word, Cell::new(plain::line(step.name())), Cell::new(found(step)), Cell::new(step.took())]
 }
 
-fn painted(cell: Cell, tone: Tone) -> Cell {
+pub(super) fn painted(cell: Cell, tone: Tone) -> Cell {
     match tone {
         Tone::Green => cell.fg(Color::DarkGreen),
         Tone::Yellow => cell.fg(Color::DarkYellow),
@@ -142,6 +149,8 @@ fn facts(step: &Step<'_>) -> Vec<(&'static str, String)> {
         ("expected", step.expected()),
         ("observed", step.observed()),
         ("reason", reason),
+        ("over time", over_time(step)),
+        ("against", against(step)),
         ("request", step.request().to_owned()),
         ("through", step.through().to_owned()),
         ("line", step.line()),
@@ -161,6 +170,19 @@ fn facts(step: &Step<'_>) -> Vec<(&'static str, String)> {
     facts
 }
 
+fn over_time(step: &Step<'_>) -> String {
+    match step.spark() {
+        spark if spark.is_empty() => spark,
+        spark => format!("{spark}  {}", step.range()),
+    }
+}
+
+fn against(step: &Step<'_>) -> String {
+    let words = step.against_words();
+    let words = words.iter().map(|a| format!("{} {} ({})", a.name, a.value, a.origin));
+    words.collect::<Vec<_>>().join(", ")
+}
+
 fn fact(name: &str, value: &str, ink: Ink, out: &mut String) {
     let value = plain::cut(value, EXCERPT);
     let value = plain::lines(&value);
@@ -178,6 +200,12 @@ fn decision(view: &RunView, ink: Ink, out: &mut String) {
         for reason in view.reasons() {
             let _ = writeln!(out, "  - {}", plain::line(reason));
         }
+    }
+    for condition in view.conditions() {
+        let _ = writeln!(out, "  - condition of {}", plain::line(condition));
+    }
+    for remark in view.remarks().iter().filter(|remark| !remark.starts_with("condition of")) {
+        let _ = writeln!(out, "  - {}", plain::line(remark));
     }
     let took = view.head().took;
     let took = if took.is_empty() { String::new() } else { format!(", took {took}") };

@@ -1,26 +1,30 @@
 //! One step: conditions, looks, retries, time-outs, windows, captures. What it returns is redacted and bounded.
 
+mod windows;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 
 use crate::checklist::reading::Reading;
 use crate::diag::Diagnostics;
 use crate::event::{Look, Skip, StepResult};
-use crate::judge::window::{Consistently, Eventually, Next};
 use crate::judge::{self, Terms};
 use crate::model::outline::OnNoData;
-use crate::model::{Expectation, Found, Note, Observation, Outcome, Verdict};
-use crate::plan::{EvidencePolicy, Plan, PlanStep, Window, expect};
+use crate::model::{Against, Expectation, Found, MeasureName, Note, Observation, Outcome, Reference, Verdict};
+use crate::plan::{BaselinePlan, EvidencePolicy, Plan, PlanStep, expect};
 use crate::probe;
 use crate::sys::World;
 use crate::template::Scope;
 
 use super::limits::Limits;
 use super::redact::Redactor;
+use super::references::{self, Baseline, Memory};
+use super::watching::Watching;
 
 /// What every worker of a run shares.
 pub(crate) struct Shop {
@@ -29,6 +33,27 @@ pub(crate) struct Shop {
     pub limits: Limits,
     pub redactor: Arc<Redactor>,
     pub started: DateTime<Utc>,
+    pub archive: Option<Arc<dyn probe::Archive>>,
+}
+
+/// What one worker is asked for.
+pub(crate) struct Brief {
+    /// The step, as a position in the plan.
+    pub step: usize,
+    /// The values that templates may use.
+    pub scope: Arc<Scope>,
+    /// The past time that is asked about, when it is not now.
+    pub past: Option<DateTime<Utc>>,
+    /// From when to when the soak goes.
+    pub soak: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Values of the step's earlier looks.
+    pub memory: Memory,
+    /// The window, where a process before has begun it.
+    pub watching: Option<Watching>,
+    /// Values that are the same for every look, each under every measure that is wanted.
+    pub baseline: Baseline,
+    /// Told when a guard is to end; nothing for every other step.
+    pub curtain: Option<watch::Receiver<bool>>,
 }
 
 /// What a worker tells while it works.
@@ -45,23 +70,16 @@ pub(crate) struct Done {
     pub result: StepResult,
     /// Captured values, not redacted: they are for later steps.
     pub captured: Vec<(String, Json)>,
+    /// Values of its looks, for the next ones.
+    pub memory: Memory,
 }
 
 impl Done {
     /// A probe broke down: a fault of holdpoint, said as such, and never a pass.
     pub(crate) fn broken(step: usize, started: DateTime<Utc>) -> Self {
-        let result = StepResult {
-            outcome: Outcome::Error,
-            reason: "the probe broke down: this is a fault of holdpoint, please report it".to_owned(),
-            skip: None,
-            started,
-            took_us: 0,
-            looks: 0,
-            look: None,
-            flaky: false,
-            captured: Vec::new(),
-        };
-        Self { step, result, captured: Vec::new() }
+        let reason = "the probe broke down: this is a fault of holdpoint, please report it";
+        let result = StepResult::new(Outcome::Error, reason, started);
+        Self { step, result, captured: Vec::new(), memory: Memory::default() }
     }
 }
 
@@ -69,13 +87,30 @@ impl Done {
 const GRACE: Duration = Duration::from_millis(400);
 
 /// Runs one step.
-pub(crate) async fn work(shop: Arc<Shop>, position: usize, scope: Arc<Scope>, tell: UnboundedSender<Tell>) -> Done {
+pub(crate) async fn work(shop: Arc<Shop>, brief: Brief, tell: UnboundedSender<Tell>) -> Done {
     let started = (shop.world.clock.now(), shop.world.clock.elapsed());
-    let step = &shop.plan.steps[position];
-    let mut worker =
-        Worker { shop: &shop, step, position, scope: &scope, tell: &tell, started, looks: 0, flaky: false };
-    let (result, captured) = worker.run().await;
-    Done { step: position, result, captured }
+    let step = &shop.plan.steps[brief.step];
+    let Brief { step: position, scope, past, soak, memory, watching, baseline, curtain } = brief;
+    let looks = watching.as_ref().map_or(0, |w| w.looks);
+    let mut worker = Worker {
+        shop: &shop,
+        step,
+        position,
+        scope: &scope,
+        tell: &tell,
+        started,
+        looks,
+        flaky: false,
+        past,
+        soak,
+        memory,
+        baseline,
+        curtain,
+        wanted: Vec::new(),
+    };
+    let (result, captured) = worker.run(watching).await;
+    let memory = worker.memory;
+    Done { step: position, result, captured, memory }
 }
 
 struct Worker<'a> {
@@ -87,6 +122,13 @@ struct Worker<'a> {
     started: (DateTime<Utc>, Duration),
     looks: u32,
     flaky: bool,
+    past: Option<DateTime<Utc>>,
+    soak: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    memory: Memory,
+    baseline: Baseline,
+    curtain: Option<watch::Receiver<bool>>,
+    /// What its limits are relative to.
+    wanted: Vec<(Against, MeasureName)>,
 }
 
 /// A look that is judged, with what it captured.
@@ -95,8 +137,14 @@ struct Judged {
     captured: Result<Vec<(String, Json)>, String>,
 }
 
+impl Judged {
+    fn recalled(look: Look) -> Self {
+        Self { look, captured: Ok(Vec::new()) }
+    }
+}
+
 impl Worker<'_> {
-    async fn run(&mut self) -> (StepResult, Vec<(String, Json)>) {
+    async fn run(&mut self, watching: Option<Watching>) -> (StepResult, Vec<(String, Json)>) {
         if let Some(when) = &self.step.when {
             match when.holds(self.scope) {
                 Ok(true) => {}
@@ -114,18 +162,33 @@ impl Worker<'_> {
             Ok(terms) => terms,
             Err(problem) => return (self.result(Verdict::of(Outcome::Error, problem), None), Vec::new()),
         };
-        let (verdict, judged) = match self.step.window {
-            Window::Once => self.once(expect.as_ref(), warn.as_ref()).await,
-            Window::Eventually { within, every, hold } => {
-                let mut window = Eventually::new(within, Some(hold));
-                self.watch(every, expect.as_ref(), warn.as_ref(), &mut window).await
+        let (expect, warn) = (expect.as_ref(), warn.as_ref());
+        self.wanted = references::wanted(&[expect, warn]);
+        self.ask_archive().await;
+        let watching = watching.or_else(|| Watching::open(&self.step.window));
+        let (verdict, judged) = match (watching, self.past) {
+            (None, None) => self.once(expect, warn).await,
+            (None, Some(at)) => {
+                let judged = self.look(expect, warn, Some(at)).await;
+                (judged.look.verdict.clone(), judged)
             }
-            Window::Consistently { span, every, tolerate, failures, min_samples } => {
-                let mut window = Consistently::new(span, tolerate, failures, min_samples);
-                self.watch(every, expect.as_ref(), warn.as_ref(), &mut window).await
-            }
+            (Some(window), None) => self.watch(expect, warn, window).await,
+            (Some(window), Some(at)) => self.look_back(expect, warn, window, at).await,
         };
         self.finish(verdict, judged)
+    }
+
+    /// Finds out what the same step measured in an earlier run, where that is its baseline.
+    async fn ask_archive(&mut self) {
+        let Some(BaselinePlan::Run(which)) = &self.step.baseline else { return };
+        let Some(archive) = self.shop.archive.clone() else {
+            self.baseline = Baseline::Missing("no earlier run can be asked here".to_owned());
+            return;
+        };
+        let (which, step) = (which.clone(), self.step.outline.id.clone());
+        let name = self.shop.plan.head.name.clone();
+        let asked = tokio::task::spawn_blocking(move || references::from_archive(&*archive, &which, &name, &step));
+        self.baseline = asked.await.unwrap_or_else(|_| Baseline::Missing("the earlier run cannot be read".to_owned()));
     }
 
     /// Settles captures: a value that a later step needs and that could not be computed is an error of this one.
@@ -174,7 +237,7 @@ impl Worker<'_> {
     async fn once(&mut self, expect: Option<&Expectation>, warn: Option<&Expectation>) -> (Verdict, Judged) {
         let until = self.shop.world.clock.elapsed() + self.step.timeout;
         loop {
-            let judged = self.look(expect, warn).await;
+            let judged = self.look(expect, warn, None).await;
             let waits = self.step.outline.on_no_data == OnNoData::Wait
                 && judged.look.verdict.outcome == Outcome::Inconclusive
                 && self.shop.world.clock.elapsed() + self.step.every < until;
@@ -186,61 +249,33 @@ impl Worker<'_> {
         }
     }
 
-    /// Looks again and again until the window is decided.
-    async fn watch(
-        &mut self,
-        every: Duration,
-        expect: Option<&Expectation>,
-        warn: Option<&Expectation>,
-        window: &mut impl Watch,
-    ) -> (Verdict, Judged) {
-        let clock = &self.shop.world.clock;
-        let begin = clock.elapsed();
-        let until = clock.now() + TimeDelta::from_std(window.ends_at()).unwrap_or(TimeDelta::MAX);
-        // The receiver lives as long as the run.
-        let _ = self.tell.send(Tell::Begun(self.position, self.step.probe.describe(), Some(until)));
-        let mut due = begin;
-        loop {
-            let at = clock.elapsed() - begin;
-            let judged = self.look(expect, warn).await;
-            self.tell_look(&judged.look);
-            if let Next::Done(verdict) = window.look(at, &judged.look.verdict) {
-                return (verdict, judged);
-            }
-            let (now, end) = (clock.elapsed() - begin, window.ends_at());
-            if now >= end {
-                return (window.at_end(now), judged);
-            }
-            // Looks keep to the timetable; those that are overdue are not made up for.
-            while due <= clock.elapsed() {
-                due += every;
-            }
-            let next = due.min(begin + end);
-            clock.sleep(next.saturating_sub(clock.elapsed())).await;
-        }
-    }
-
     fn tell_look(&self, look: &Look) {
         // The receiver lives as long as the run.
         let _ = self.tell.send(Tell::Looked(self.position, Box::new(look.clone())));
     }
 
     /// Looks once, errors of looking tried again, and judges.
-    async fn look(&mut self, expect: Option<&Expectation>, warn: Option<&Expectation>) -> Judged {
+    async fn look(
+        &mut self,
+        expect: Option<&Expectation>,
+        warn: Option<&Expectation>,
+        as_of: Option<DateTime<Utc>>,
+    ) -> Judged {
         let clock = &self.shop.world.clock;
         let (at, begin) = (clock.now(), clock.elapsed());
         let mut attempts = 1;
         let mut delay = self.step.retry.delay;
-        let mut observation = self.observe().await;
+        let mut observation = self.observe(as_of).await;
         while attempts < self.step.retry.attempts
             && matches!(observation.found, Found::CouldNotLook { retry: true, .. })
         {
             clock.sleep(delay).await;
             delay = delay.mul_f64(self.step.retry.backoff.clamp(1.0, 100.0)).min(Duration::from_secs(300));
             attempts += 1;
-            observation = self.observe().await;
+            observation = self.observe(as_of).await;
         }
         self.looks += 1;
+        let mut against = self.references(as_of).await;
         let outline = &self.step.outline;
         let terms = Terms {
             expect,
@@ -248,6 +283,7 @@ impl Worker<'_> {
             on_no_data: outline.on_no_data,
             series_any: outline.series_any,
             speaks: outline.speaks_for_itself,
+            against: &against,
         };
         let mut verdict = judge::look(&observation, &terms);
         if attempts > 1 && !matches!(observation.found, Found::CouldNotLook { .. }) {
@@ -258,22 +294,59 @@ impl Worker<'_> {
         self.bound(&mut observation);
         self.shop.redactor.observation(&mut observation);
         self.shop.redactor.verdict(&mut verdict);
+        self.shop.redactor.references(&mut against);
         let took_us = u64::try_from((clock.elapsed() - begin).as_micros()).unwrap_or(u64::MAX);
-        Judged { look: Look { n: self.looks, at, took_us, attempts, observation, verdict }, captured }
+        let look = Look { n: self.looks, took_us, attempts, as_of, against, ..Look::new(at, observation, verdict) };
+        if !self.wanted.is_empty() {
+            self.memory.take(&look);
+        }
+        Judged { look, captured }
     }
 
-    async fn observe(&self) -> Observation {
+    /// Gathers what the next look is held against.
+    async fn references(&self, as_of: Option<DateTime<Utc>>) -> Vec<Reference> {
+        let mut all = Vec::new();
+        if !self.wanted.is_empty() {
+            all.extend(self.memory.references(&self.wanted));
+            all.extend(self.baseline.references(&self.wanted));
+        }
+        if self.step.probe.takes_along() {
+            let look = self.probe_look(as_of);
+            let along = self.step.probe.along(&look);
+            let needed = |reference: &Reference| {
+                self.wanted.iter().any(|(against, name)| *against == reference.name && *name == reference.measure)
+            };
+            match self.shop.world.clock.timeout(self.step.timeout, along).await {
+                Some(found) => all.extend(found.into_iter().filter(needed)),
+                None => all.extend(Baseline::Missing("no answer in time".to_owned()).references(&self.wanted)),
+            }
+        }
+        for reference in &mut all {
+            self.shop.redactor.value(&mut reference.value);
+            reference.origin = self.shop.redactor.text(&reference.origin).into_owned();
+        }
+        all
+    }
+
+    fn probe_look(&self, as_of: Option<DateTime<Utc>>) -> probe::Look<'_> {
+        probe::Look {
+            world: &self.shop.world,
+            scope: self.scope,
+            sources: &self.shop.plan.sources,
+            timeout: self.step.timeout,
+            run_started: self.shop.started,
+            as_of,
+            soak: self.soak,
+            archive: self.shop.archive.as_ref(),
+        }
+    }
+
+    async fn observe(&self, as_of: Option<DateTime<Utc>>) -> Observation {
         let (shop, step) = (self.shop, self.step);
         let _leave = shop.limits.enter(step.probe.host(self.scope)).await;
         // A probe that waits by design waits by the clock; every other is busy in the real world.
         let _busy = step.probe.needs().is_none().then(|| shop.world.clock.busy());
-        let look = probe::Look {
-            world: &shop.world,
-            scope: self.scope,
-            sources: &shop.plan.sources,
-            timeout: step.timeout,
-            run_started: shop.started,
-        };
+        let look = self.probe_look(as_of);
         match shop.world.clock.timeout(step.timeout + step.probe.grace() + GRACE, step.probe.observe(&look)).await {
             Some(observation) => observation,
             None => {
@@ -325,54 +398,16 @@ impl Worker<'_> {
             Box::new(look)
         });
         StepResult {
-            outcome: verdict.outcome,
-            reason: verdict.summary,
-            skip: None,
-            started: self.started.0,
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             looks: self.looks,
             look,
             flaky: self.flaky,
-            captured: Vec::new(),
+            ..StepResult::new(verdict.outcome, verdict.summary, self.started.0)
         }
     }
 
     fn skipped(&self, skip: Skip, reason: String) -> StepResult {
         StepResult { skip: Some(skip), ..self.result(Verdict::of(Outcome::Skipped, reason), None) }
-    }
-}
-
-/// A window that is fed looks.
-trait Watch {
-    /// Takes a look that began so long after the window.
-    fn look(&mut self, elapsed: Duration, verdict: &Verdict) -> Next;
-    /// Tells when the window ends, as far as is known now.
-    fn ends_at(&self) -> Duration;
-    /// Says what the window comes to when its time is up.
-    fn at_end(&self, elapsed: Duration) -> Verdict;
-}
-
-impl Watch for Eventually {
-    fn look(&mut self, elapsed: Duration, verdict: &Verdict) -> Next {
-        self.look(elapsed, verdict)
-    }
-    fn ends_at(&self) -> Duration {
-        self.ends_at()
-    }
-    fn at_end(&self, elapsed: Duration) -> Verdict {
-        self.at_end(elapsed)
-    }
-}
-
-impl Watch for Consistently {
-    fn look(&mut self, elapsed: Duration, verdict: &Verdict) -> Next {
-        self.look(elapsed, verdict)
-    }
-    fn ends_at(&self) -> Duration {
-        self.ends_at()
-    }
-    fn at_end(&self, elapsed: Duration) -> Verdict {
-        self.at_end(elapsed)
     }
 }
 

@@ -4,11 +4,15 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::agreement::People;
+use super::approval::Approval;
+use super::sign::AllowedSigners;
+use super::waivers::SOON;
 use crate::event::Skip;
 use crate::judge::gate::{Counted, Rules, gate};
 use crate::model::outline::{Part, Weight};
 use crate::model::waiver::Waiver;
-use crate::model::{Decision, Outcome, StepId};
+use crate::model::{Decision, Outcome, SectionId, StepId};
 use crate::record::{RunRecord, StepRecord};
 
 /// How many steps are named for each kind of reason; the others are counted.
@@ -21,35 +25,78 @@ pub struct Ruling {
     pub decision: Decision,
     /// What led to it, one line each; empty for a go.
     pub reasons: Vec<String>,
-    /// What a reader should see although it does not decide: warnings, waived failures, steps on trial, waivers that
-    /// do not act.
+    /// What a reader should see although it does not decide: warnings, waived failures, steps on trial, waivers and
+    /// signatures that do not act.
     pub attention: Vec<String>,
+    /// Of that, what lies with no step that the report shows: waived failures, waivers and signatures.
+    pub remarks: Vec<String>,
+    /// The conditions under which signers agreed, each with whose it is.
+    pub conditions: Vec<String>,
+    /// Who signed at the end, and what is missing.
+    pub approval: Approval,
+    /// Who signed for each hold point that asks for signatures.
+    pub holds: Vec<(SectionId, Approval)>,
 }
 
-/// Decides, with the waivers that act at `at`. Actions, which follow a decision, do not count for it.
+/// Decides, with the recorded and the given waivers that act at `at`. Actions, which follow a decision, do not count
+/// for it. Signatures are checked; whose key is whose was checked when they were made.
 pub fn decide(record: &RunRecord, waivers: &[Waiver], at: DateTime<Utc>) -> Ruling {
-    let acting: HashMap<&StepId, &Waiver> = waivers.iter().filter(|w| w.acts_at(at)).map(|w| (&w.step, w)).collect();
+    decide_against(record, waivers, None, at)
+}
+
+/// Decides as [`decide`] does, and checks again whose key is whose where a file of allowed signers is at hand.
+pub fn decide_against(
+    record: &RunRecord,
+    waivers: &[Waiver],
+    signers: Option<&AllowedSigners>,
+    at: DateTime<Utc>,
+) -> Ruling {
+    let recorded = record.waivers.iter().flat_map(|waivers| &waivers.waivers);
+    let waivers: Vec<&Waiver> = recorded.chain(waivers).collect();
+    let acting: HashMap<&StepId, &Waiver> = waivers.iter().filter(|w| w.acts_at(at)).map(|w| (&w.step, *w)).collect();
+    let paused = record.paused.is_some();
     let weighed: Vec<Weighed<'_>> =
         steps(record).map(|step| weigh(step, acting.get(&step.outline.id).copied())).collect();
-    let unsigned = !record.header.roles.is_empty();
+    let people = People::of(record, signers, at);
     // A run or a step without an end was cut, or is not over yet, even where nothing says so.
     let endless = |w: &Weighed<'_>| w.counted.weight != Weight::Trial && ended(w.step).is_none();
-    let cut = record.finished.is_none() || weighed.iter().any(endless);
-    let rules = Rules { interrupted: cut || record.interrupted.is_some(), strict: record.header.strict, unsigned };
-    let decision = gate(weighed.iter().map(|w| w.counted), rules);
+    let cut = !paused && (record.finished.is_none() || weighed.iter().any(endless));
+    let rules = Rules {
+        interrupted: cut || record.interrupted.is_some(),
+        strict: record.header.strict,
+        unsigned: people.wait(),
+    };
+    let decision = match people.rejected.is_empty() {
+        true => gate(weighed.iter().map(|w| w.counted), rules),
+        false => Decision::NoGo,
+    };
     let mut reasons = Lines::default();
     for w in weighed.iter().filter(|w| w.leads_to(decision, rules.strict)) {
         reasons.add(w.counted.outcome.word(), w.line());
     }
     let mut reasons = reasons.end();
-    reasons.extend(beside_the_steps(record, decision, cut, &weighed));
+    reasons.extend(beside_the_steps(record, decision, cut, &weighed, &people));
     let mut attention = Lines::default();
     for w in weighed.iter().filter(|w| w.deserves_attention() && !w.leads_to(decision, rules.strict)) {
         attention.add(w.counted.outcome.word(), w.line());
     }
+    let mut remarks = Lines::default();
+    weighed.iter().filter(|w| w.counted.waived).for_each(|w| remarks.add(w.counted.outcome.word(), w.line()));
+    let mut remarks = remarks.end();
+    let mut others = idle_waivers(record, &waivers, at);
+    others.extend(people.attention);
+    remarks.extend(others.iter().cloned());
     let mut attention = attention.end();
-    attention.extend(idle_waivers(record, waivers, at));
-    Ruling { decision, reasons, attention }
+    attention.extend(others);
+    Ruling {
+        decision,
+        reasons,
+        attention,
+        remarks,
+        conditions: people.conditions,
+        approval: people.end,
+        holds: people.holds,
+    }
 }
 
 /// A step and how it counts.
@@ -100,7 +147,7 @@ impl Weighed<'_> {
     /// `fail: Error rate below 5%: 7.1% is not < 5%`
     fn line(&self) -> String {
         let mut line = format!("{}: {}", self.counted.outcome, self.step.outline.name);
-        let why = why(self.step);
+        let why = why(self.step, self.counted.outcome);
         if !why.is_empty() {
             line.push_str(": ");
             line.push_str(&why);
@@ -111,7 +158,7 @@ impl Weighed<'_> {
             Weight::Trial => line.push_str(" (on trial)"),
         }
         if let Some(waiver) = self.waiver.filter(|_| self.counted.waived) {
-            let until = waiver.until.format("%Y-%m-%d %H:%M UTC");
+            let until = waiver.until.format("%Y-%m-%d %H:%M:%S UTC");
             line.push_str(&format!(" (waived by {} until {until}: {})", waiver.approved_by, waiver.reason));
         }
         line
@@ -135,24 +182,33 @@ fn ended(step: &StepRecord) -> Option<Outcome> {
     (step.result.is_some() || !step.answers.is_empty()).then(|| step.outcome())
 }
 
-fn why(step: &StepRecord) -> String {
+fn why(step: &StepRecord, outcome: Outcome) -> String {
     match (step.answers.last(), &step.result) {
         (Some(answer), _) if answer.note.is_empty() => format!("answered by {}", answer.by),
         (Some(answer), _) => format!("answered by {}: {}", answer.by, answer.note),
         (None, Some(result)) => result.reason.clone(),
+        (None, None) if outcome == Outcome::Pending => "waits with the run".into(),
         (None, None) => "the run was cut before it ended".into(),
     }
 }
 
 fn steps(record: &RunRecord) -> impl Iterator<Item = &StepRecord> {
-    record.sections.iter().filter(|section| section.outline.part == Part::Section).flat_map(|section| &section.steps)
+    let counts = |part: Part| matches!(part, Part::Section | Part::Guard);
+    record.sections.iter().filter(move |section| counts(section.outline.part)).flat_map(|section| &section.steps)
 }
 
 /// The reasons that lie with no single step.
-fn beside_the_steps(record: &RunRecord, decision: Decision, cut: bool, weighed: &[Weighed<'_>]) -> Vec<String> {
+fn beside_the_steps(
+    record: &RunRecord,
+    decision: Decision,
+    cut: bool,
+    weighed: &[Weighed<'_>],
+    people: &People,
+) -> Vec<String> {
     let mut lines = Vec::new();
     match decision {
-        Decision::Go | Decision::NoGo => {}
+        Decision::Go => {}
+        Decision::NoGo => lines.extend(people.rejected.iter().cloned()),
         Decision::Undecided => {
             match &record.interrupted {
                 Some(cause) => lines.push(format!("interrupted: {cause}")),
@@ -167,26 +223,29 @@ fn beside_the_steps(record: &RunRecord, decision: Decision, cut: bool, weighed: 
             }
         }
         Decision::Held => {
-            lines.extend(record.header.roles.iter().map(|r| format!("unsigned: {} needs {} to sign", r.role, r.needs)));
+            lines.extend(record.paused.iter().map(|paused| format!("pending: {}", paused.why)));
+            lines.extend(people.missing.iter().cloned());
         }
     }
     lines
 }
 
-fn idle_waivers(record: &RunRecord, waivers: &[Waiver], at: DateTime<Utc>) -> Vec<String> {
+fn idle_waivers(record: &RunRecord, waivers: &[&Waiver], at: DateTime<Utc>) -> Vec<String> {
     let known: HashSet<&StepId> = steps(record).map(|step| &step.outline.id).collect();
     let failed: HashSet<&StepId> =
         steps(record).filter(|step| step.outcome() == Outcome::Fail).map(|step| &step.outline.id).collect();
-    let idle = |w: &Waiver| {
+    let idle = |w: &&Waiver| {
         let by = format!("the waiver of {} by {}", w.step, w.approved_by);
         if !known.contains(&w.step) {
             Some(format!("{by} names a step that the run does not have"))
         } else if at < w.from {
-            Some(format!("{by} does not act before {}", w.from.format("%Y-%m-%d %H:%M UTC")))
+            Some(format!("{by} does not act before {}", w.from.format("%Y-%m-%d %H:%M:%S UTC")))
         } else if !w.acts_at(at) {
-            Some(format!("{by} expired {}", w.until.format("%Y-%m-%d %H:%M UTC")))
+            Some(format!("{by} expired {}", w.until.format("%Y-%m-%d %H:%M:%S UTC")))
         } else if !failed.contains(&w.step) {
             Some(format!("{by} is not used: the step did not fail"))
+        } else if w.until - at <= SOON {
+            Some(format!("{by} ends soon, {}", w.until.format("%Y-%m-%d %H:%M:%S UTC")))
         } else {
             None
         }
@@ -232,9 +291,9 @@ mod tests {
 
     use super::*;
     use crate::event::{Answer, StepResult};
-    use crate::model::outline::{ChecklistHead, Guidance, Header, OnNoData, Role, SectionOutline, StepOutline};
+    use crate::model::outline::{Header, Role, SectionOutline, StepOutline};
     use crate::model::{Origin, RunId, SectionId};
-    use crate::record::{Head, SectionRecord};
+    use crate::record::SectionRecord;
 
     const WEIGHTS: [Weight; 3] = [Weight::Required, Weight::Optional, Weight::Trial];
     const SKIPS: [Skip; 6] =
@@ -249,21 +308,10 @@ mod tests {
     }
 
     fn step(n: usize, weight: Weight, outcome: Outcome, skip: Option<Skip>) -> StepRecord {
+        let id = StepId::new(format!("s{n}"));
         let outline = StepOutline {
-            id: StepId::new(format!("s{n}")),
-            name: format!("Step {n}"),
-            section: SectionId::new("all"),
-            probe: "http".into(),
-            origin: origin(),
             weight,
-            expect: None,
-            warn: None,
-            on_no_data: OnNoData::default(),
-            series_any: false,
-            speaks_for_itself: false,
-            window: String::new(),
-            changes: None,
-            guidance: Guidance::default(),
+            ..StepOutline::new(id, format!("Step {n}"), SectionId::new("all"), "http", origin())
         };
         let result = StepResult {
             outcome,
@@ -275,39 +323,19 @@ mod tests {
             look: None,
             flaky: false,
             captured: Vec::new(),
+            cut: false,
         };
-        StepRecord { outline, result: Some(result), looks: Vec::new(), answers: Vec::new() }
+        StepRecord { result: Some(result), ..StepRecord::new(outline) }
     }
 
     fn record(steps: Vec<StepRecord>) -> RunRecord {
-        let header = Header {
-            tool: String::new(),
-            checklist: ChecklistHead::default(),
-            inputs: Vec::new(),
-            host: String::new(),
-            user: String::new(),
-            options: Vec::new(),
-            strict: false,
-            roles: Vec::new(),
-            appendix: Vec::new(),
-        };
-        let outline = SectionOutline {
-            id: SectionId::new("all"),
-            name: "All".into(),
-            description: None,
-            part: Part::Section,
-            origin: origin(),
-        };
+        let header = Header::default();
+        let outline = SectionOutline::new(SectionId::new("all"), "All", Part::Section, origin());
         RunRecord {
-            run: RunId::new("r1"),
-            header,
-            started: now(),
             finished: Some(now()),
             took_ms: Some(1),
-            interrupted: None,
-            sections: vec![SectionRecord { outline, steps }],
-            decided: None,
-            head: Head { seq: 1, digest: String::new() },
+            sections: vec![SectionRecord { steps, ..SectionRecord::new(outline) }],
+            ..RunRecord::new(RunId::new("r1"), header, now())
         }
     }
 
@@ -320,6 +348,8 @@ mod tests {
             step: StepId::new(step),
             reason: "known".into(),
             approved_by: "carol".into(),
+            risk: None,
+            ticket: None,
             from: now() - TimeDelta::days(10),
             until: now() + TimeDelta::days(days),
         }
@@ -416,8 +446,12 @@ mod tests {
         assert_eq!(ruling.decision, Decision::Go);
         assert_eq!(
             ruling.attention,
-            ["fail: Step 1: 7.1% is not < 5% (waived by carol until 2026-09-22 14:13 UTC: known)"]
+            [
+                "fail: Step 1: 7.1% is not < 5% (waived by carol until 2026-09-22 14:13:20 UTC: known)",
+                "the waiver of s1 by carol ends soon, 2026-09-22 14:13:20 UTC"
+            ]
         );
+        assert_eq!(decide(&record, &[waiver("s1", 8)], now()).attention.len(), 1, "a week before the end is not soon");
         let idle = decide(&record, &[waiver("s1", -1), waiver("s0", 1), waiver("s9", 1)], now());
         assert_eq!(idle.decision, Decision::NoGo, "an expired waiver does not act");
         assert_eq!(idle.attention.len(), 3, "{idle:?}");
@@ -429,7 +463,7 @@ mod tests {
         let mut steps = vec![step(0, Weight::Required, Outcome::Pending, None)];
         assert_eq!(decision(&record(steps.clone())), Decision::Held);
         let mut answer = |outcome| {
-            steps[0].answers.push(Answer { outcome, by: "bob".into(), note: "seen".into() });
+            steps[0].answers.push(Answer { note: "seen".into(), ..Answer::new(outcome, "bob") });
             decide(&record(steps.clone()), &[], now())
         };
         assert_eq!(answer(Outcome::Pass).decision, Decision::Go);

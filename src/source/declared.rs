@@ -1,84 +1,62 @@
 //! The `sources:` of a checklist: which back ends there are, and how to reach them.
 
-use std::time::Duration;
-
 use indexmap::IndexMap;
 
-use super::Prometheus;
+use super::metrics::Metrics;
+use super::pages::{self, Recorded, Scrape};
+use super::prometheus::Prometheus;
+use super::reach::{BASIC, BEARER, HEADERS, Reach, TLS};
 use crate::checklist::reading::Reading;
 use crate::diag::Diagnostic;
-use crate::shape::{self, Field, Object, Shape, field, required};
-use crate::sys::http::Connection;
-use crate::template::{Place, Template};
+use crate::shape::{self, Field, Object, Shape, field};
+use crate::sys::World;
+use crate::template::Scope;
 use crate::yaml::Node;
 
 /// The form of `sources`.
 pub const SHAPE: Shape = Shape::Map(&Shape::Either(&[Shape::Template, Shape::Object(&ANY_SOURCE)]));
 
-/// The kinds that the language knows; the first one is what this version asks.
-const KINDS: &[&str] = &["prometheus", "alertmanager", "kubernetes", "grafana", "loki", "docker"];
+/// The kinds that the language knows; the first three are what this version asks.
+const KINDS: &[&str] = &["prometheus", "scrape", "recorded", "alertmanager", "kubernetes", "grafana", "loki", "docker"];
 
 /// What any source may have; the keys of each kind are checked when its kind is known.
-const ANY_SOURCE: Object = Object { name: "a source", fields: FIELDS, open: true };
-const PROMETHEUS: Object = Object { name: "a prometheus source", fields: FIELDS, open: false };
+const ANY_SOURCE: Object = Object { name: "a source", fields: ANY, open: true };
+const PROMETHEUS: Object =
+    Object { name: "a prometheus source", fields: &[KIND, URL, HEADERS, BEARER, BASIC, TLS, TIMEOUT], open: false };
 
-const FIELDS: &[Field] = &[
-    field("kind", Shape::Word(KINDS), "What kind of back end it is; the entry's name says it when left out."),
-    field("url", Shape::Template, "Where it answers, path prefix included: `http://prometheus:9090`."),
-    field("headers", Shape::Map(&Shape::Template), "Headers sent with every request."),
-    field("bearer", Shape::Template, "A bearer token; use a secret input."),
-    field("basic", Shape::Object(&BASIC), "User and password for basic authentication."),
-    field("tls", Shape::Object(&TLS), "Whom to trust, and who we are."),
-    field("timeout", Shape::Duration, "The longest time for one request; never longer than that of the step."),
+pub(super) const KIND: Field =
+    field("kind", Shape::Word(KINDS), "What kind of back end it is; the entry's name says it when left out.");
+const URL: Field = field("url", Shape::Template, "Where it answers, path prefix included: `http://prometheus:9090`.");
+pub(super) const TIMEOUT: Field =
+    field("timeout", Shape::Duration, "The longest time for one request; never longer than that of the step.");
+
+const ANY: &[Field] = &[
+    KIND,
+    URL,
+    HEADERS,
+    BEARER,
+    BASIC,
+    TLS,
+    TIMEOUT,
+    pages::declared::URLS,
+    pages::declared::EVERY,
+    pages::declared::KEEP,
+    pages::declared::FILE,
+    pages::declared::FOLDER,
+    pages::declared::AT,
+    pages::declared::JOB,
+    pages::declared::LABELS,
+    pages::declared::HONOR,
+    pages::declared::SERIES,
+    pages::declared::BODY,
 ];
-
-const BASIC: Object = Object {
-    name: "basic authentication",
-    fields: &[
-        required("user", Shape::Template, "The user."),
-        required("password", Shape::Template, "The password; use a secret input."),
-    ],
-    open: false,
-};
-
-const TLS: Object = Object {
-    name: "tls",
-    fields: &[
-        field("ca", Shape::Template, "A file with certificate authorities (PEM) to trust instead of the system's."),
-        field("cert", Shape::Template, "A file with the client's certificate and key (PEM)."),
-        field("insecure", Shape::Bool, "Whether the server's certificate goes unchecked; marked in the report."),
-    ],
-    open: false,
-};
 
 /// The back ends that a checklist declares, by name.
 #[derive(Default)]
 pub struct Sources {
     prometheus: IndexMap<String, Prometheus>,
-}
-
-/// How to reach a back end over HTTP, templates unfilled.
-#[derive(Clone, Debug)]
-pub struct Reach {
-    /// Where it answers.
-    pub url: Template,
-    /// Headers sent with every request.
-    pub headers: Vec<(String, Template)>,
-    /// Who we are.
-    pub auth: Option<Auth>,
-    /// How connections are made.
-    pub connection: Connection,
-    /// The longest time for one request.
-    pub timeout: Option<Duration>,
-}
-
-/// Who we are.
-#[derive(Clone, Debug)]
-pub enum Auth {
-    /// A bearer token.
-    Bearer(Template),
-    /// User and password.
-    Basic(Template, Template),
+    scrape: IndexMap<String, Scrape>,
+    recorded: IndexMap<String, Recorded>,
 }
 
 impl Sources {
@@ -89,9 +67,17 @@ impl Sources {
             let Some(name) = key.text() else { continue };
             match kind_of(reading, key, value) {
                 Some("prometheus") => {
-                    if let Some(reach) = reach(reading, key, value) {
+                    if let Some(reach) = prometheus(reading, key, value) {
                         sources.prometheus.insert(name.to_owned(), Prometheus::new(name, reach));
                     }
+                }
+                Some("scrape") => {
+                    let read = pages::declared::scrape(reading, key, value);
+                    sources.scrape.extend(read.map(|source| (name.to_owned(), source)));
+                }
+                Some("recorded") => {
+                    let read = pages::declared::recorded(reading, key, value);
+                    sources.recorded.extend(read.map(|source| (name.to_owned(), source)));
                 }
                 Some(kind) => {
                     let message = format!("sources of kind {kind} are not available in this version");
@@ -115,9 +101,45 @@ impl Sources {
         }
     }
 
-    /// Lists the names of all sources, in the order of writing.
+    /// Looks up what answers PromQL: by name, or what is meant without a name, which is the entry `prometheus`, or the
+    /// only one there is.
+    pub fn metrics(&self, name: Option<&str>) -> Option<Metrics<'_>> {
+        let Some(name) = name else {
+            let mut all = self.all_metrics();
+            return match (self.metrics(Some("prometheus")), all.next(), all.next()) {
+                (Some(found), _, _) => Some(found),
+                (None, only, None) => only,
+                (None, _, Some(_)) => None,
+            };
+        };
+        let scrape = || self.scrape.get(name).map(Metrics::Scrape);
+        let recorded = || self.recorded.get(name).map(Metrics::Recorded);
+        self.prometheus.get(name).map(Metrics::Prometheus).or_else(scrape).or_else(recorded)
+    }
+
+    fn all_metrics(&self) -> impl Iterator<Item = Metrics<'_>> {
+        let prometheus = self.prometheus.values().map(Metrics::Prometheus);
+        let scrape = self.scrape.values().map(Metrics::Scrape);
+        prometheus.chain(scrape).chain(self.recorded.values().map(Metrics::Recorded))
+    }
+
+    /// Lists the names of all sources.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.prometheus.keys().map(String::as_str)
+        let local = self.scrape.keys().chain(self.recorded.keys());
+        self.prometheus.keys().chain(local).map(String::as_str)
+    }
+
+    /// Begins to collect for the source of that name, if it is one that collects while the run goes on. What keeps it
+    /// from that is said to whoever asks it.
+    pub fn begin(&self, name: &str, world: &World, scope: &Scope) {
+        if let Some(source) = self.scrape.get(name) {
+            let _ = source.begin(world, scope);
+        }
+    }
+
+    /// Ends whatever was begun.
+    pub fn end(&self) {
+        self.scrape.values().for_each(Scrape::end);
     }
 }
 
@@ -134,7 +156,7 @@ fn kind_of<'a>(reading: &mut Reading<'_>, key: &'a Node, value: &'a Node) -> Opt
     None
 }
 
-fn reach(reading: &mut Reading<'_>, key: &Node, value: &Node) -> Option<Reach> {
+fn prometheus(reading: &mut Reading<'_>, key: &Node, value: &Node) -> Option<Reach> {
     let url = match value.map() {
         None => value,
         Some(_) => {
@@ -149,52 +171,7 @@ fn reach(reading: &mut Reading<'_>, key: &Node, value: &Node) -> Option<Reach> {
             url
         }
     };
-    let text = url.text().unwrap_or_default();
-    if !text.starts_with("{{") && !text.starts_with("http://") && !text.starts_with("https://") {
-        let message = format!("{text:?} is not a URL; it begins with http:// or https://");
-        reading.say(Diagnostic::error("bad-url", url.span, message));
-        return None;
-    }
-    Some(Reach {
-        url: reading.template(url, Place::Url)?,
-        headers: headers(reading, value),
-        auth: auth(reading, value),
-        connection: connection(reading, value),
-        timeout: reading.duration_at(value, "timeout"),
-    })
-}
-
-fn headers(reading: &mut Reading<'_>, node: &Node) -> Vec<(String, Template)> {
-    let entries = node.get("headers").and_then(Node::map).unwrap_or_default();
-    let mut out = Vec::new();
-    for (key, value) in entries {
-        if let (Some(name), Some(template)) = (key.text(), reading.template(value, Place::Plain)) {
-            out.push((name.to_owned(), template));
-        }
-    }
-    out
-}
-
-fn auth(reading: &mut Reading<'_>, node: &Node) -> Option<Auth> {
-    let bearer = reading.template_at(node, "bearer", Place::Plain);
-    let Some((key, basic)) = node.entry("basic") else { return bearer.map(Auth::Bearer) };
-    if bearer.is_some() {
-        let message = "a source takes either bearer or basic, not both";
-        reading.say(Diagnostic::error("bad-value", key.span, message));
-    }
-    let user = reading.template_at(basic, "user", Place::Plain)?;
-    let password = reading.template_at(basic, "password", Place::Plain)?;
-    Some(Auth::Basic(user, password))
-}
-
-fn connection(reading: &mut Reading<'_>, node: &Node) -> Connection {
-    let Some(tls) = node.get("tls") else { return Connection::default() };
-    Connection {
-        ca_file: tls.get("ca").and_then(|n| reading.known_text(n)),
-        client_cert: tls.get("cert").and_then(|n| reading.known_text(n)),
-        insecure: tls.get("insecure").and_then(Node::bool).unwrap_or(false),
-        ..Connection::default()
-    }
+    Reach::read(reading, url, value)
 }
 
 #[cfg(test)]

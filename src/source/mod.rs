@@ -1,9 +1,14 @@
-//! Clients of the back ends that are asked about a service. One file a kind; [`declared`] reads `sources:`.
+//! Clients of the back ends that are asked about a service. One file a kind; [`declared`] reads `sources:`, [`reach`]
+//! says how to reach one over HTTP, and [`metrics`] is whatever answers PromQL.
 
 pub mod declared;
+pub mod metrics;
+pub mod pages;
 pub mod prometheus;
+pub mod reach;
 
 pub use declared::{SHAPE, Sources};
+pub use metrics::{Asked, Metrics};
 pub use prometheus::Prometheus;
 
 /// Why a back end gave no usable answer: nothing is known of the service.
@@ -14,16 +19,23 @@ pub struct Failure {
     pub cause: String,
     /// Whether another attempt may help.
     pub retry: bool,
+    /// Whether the back end did answer, but has not enough yet to say anything: a rate over samples that are not there.
+    pub short: bool,
 }
 
 impl Failure {
     /// Makes a failure that another attempt may mend.
     pub fn passing(cause: impl Into<String>) -> Self {
-        Self { cause: cause.into(), retry: true }
+        Self { cause: cause.into(), retry: true, short: false }
+    }
+
+    /// Makes a failure for lack of samples: only time may mend it.
+    pub fn short(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), retry: false, short: true }
     }
 
     /// Makes a failure that no attempt will mend.
     pub fn lasting(cause: impl Into<String>) -> Self {
-        Self { cause: cause.into(), retry: false }
+        Self { cause: cause.into(), retry: false, short: false }
     }
 }

@@ -3,12 +3,15 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::oneshot;
+
+/// How long a real clock waits at most before it looks again how late it is.
+const PIECE: Duration = Duration::from_secs(15);
 
 /// Tells the time and waits for it. Cheap to clone.
 #[derive(Clone)]
@@ -16,7 +19,7 @@ pub struct Clock(Inner);
 
 #[derive(Clone)]
 enum Inner {
-    Real { origin: Instant },
+    Real { origin: Instant, before: Duration, slept: Arc<AtomicU64> },
     Manual(Arc<Manual>),
 }
 
@@ -29,6 +32,10 @@ struct Manual {
 #[derive(Default)]
 struct State {
     elapsed: Duration,
+    /// How far the clock on the wall was set.
+    set: TimeDelta,
+    /// How long the machine slept.
+    slept: Duration,
     number: u64,
     sleepers: BinaryHeap<Reverse<(Duration, u64)>>,
     wakers: Vec<(u64, oneshot::Sender<()>)>,
@@ -48,7 +55,7 @@ impl Drop for Busy {
 impl Clock {
     /// The clock on the wall.
     pub fn real() -> Self {
-        Self(Inner::Real { origin: Instant::now() })
+        Self(Inner::Real { origin: Instant::now(), before: asleep(), slept: Arc::default() })
     }
 
     /// A made-up clock that begins at `start` and stands still until [`Clock::drive`] moves it.
@@ -60,22 +67,59 @@ impl Clock {
     pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
             Inner::Real { .. } => Utc::now(),
-            Inner::Manual(manual) => manual.start + TimeDelta::from_std(self.elapsed()).unwrap_or(TimeDelta::MAX),
+            Inner::Manual(manual) => {
+                let set = manual.lock().set;
+                manual.start + set + TimeDelta::from_std(self.elapsed()).unwrap_or(TimeDelta::MAX)
+            }
         }
     }
 
-    /// Tells how long the clock runs already, by a clock that never goes back.
+    /// Tells how long the clock runs already, by a clock that nobody sets and that goes on while the machine sleeps.
     pub fn elapsed(&self) -> Duration {
         match &self.0 {
-            Inner::Real { origin } => origin.elapsed(),
+            Inner::Real { origin, .. } => origin.elapsed() + self.slept(),
             Inner::Manual(manual) => manual.lock().elapsed,
+        }
+    }
+
+    /// Tells how long the machine slept since the clock began.
+    pub fn slept(&self) -> Duration {
+        match &self.0 {
+            Inner::Real { before, slept, .. } => {
+                // In whole seconds, and never less than was told before: the two clocks are read one after the other.
+                let seconds = (asleep().saturating_sub(*before) + Duration::from_millis(500)).as_secs();
+                Duration::from_secs(slept.fetch_max(seconds, Ordering::Relaxed).max(seconds))
+            }
+            Inner::Manual(manual) => manual.lock().slept,
+        }
+    }
+
+    /// Sets the clock on the wall, when it is a made-up one; time goes on as before.
+    pub fn set_wall(&self, by: TimeDelta) {
+        if let Inner::Manual(manual) = &self.0 {
+            manual.lock().set += by;
+        }
+    }
+
+    /// Lets the machine of a made-up clock sleep: time passes, and nobody wakes.
+    pub fn sleep_through(&self, duration: Duration) {
+        if let Inner::Manual(manual) = &self.0 {
+            let mut state = manual.lock();
+            state.elapsed += duration;
+            state.slept += duration;
         }
     }
 
     /// Waits.
     pub async fn sleep(&self, duration: Duration) {
         match &self.0 {
-            Inner::Real { .. } => tokio::time::sleep(duration).await,
+            Inner::Real { .. } => {
+                // In pieces: what the runtime waits by stands still while the machine sleeps.
+                let due = self.elapsed() + duration;
+                while let Some(left) = due.checked_sub(self.elapsed()).filter(|left| !left.is_zero()) {
+                    tokio::time::sleep(left.min(PIECE)).await;
+                }
+            }
             Inner::Manual(manual) => {
                 if let Some(woken) = manual.register(duration) {
                     // A clock that is gone wakes nobody; whoever waits for it is being torn down.
@@ -119,6 +163,24 @@ impl Clock {
             }
         }
     }
+}
+
+/// Tells how long the machine has slept since it was started: the difference of two clocks of the system.
+#[cfg(target_os = "linux")]
+fn asleep() -> Duration {
+    use rustix::time::{ClockId, Timespec, clock_gettime};
+    let length = |at: Timespec| {
+        let (seconds, nanos) = (u64::try_from(at.tv_sec), u32::try_from(at.tv_nsec));
+        Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
+    };
+    let (awake, all) = (clock_gettime(ClockId::Monotonic), clock_gettime(ClockId::Boottime));
+    length(all).saturating_sub(length(awake))
+}
+
+/// Tells how long the machine has slept since it was started; not known here.
+#[cfg(not(target_os = "linux"))]
+fn asleep() -> Duration {
+    Duration::ZERO
 }
 
 impl Manual {

@@ -43,6 +43,14 @@ impl Env {
     }
 }
 
+/// Says which process this is, for others that wait for it: its command, its number and its host.
+pub fn this_process() -> String {
+    let word = std::env::args().nth(1).filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
+    let command =
+        word.filter(|word| !word.starts_with('-')).map_or("holdpoint".into(), |word| format!("holdpoint {word}"));
+    format!("`{command}`, process {} on {}", std::process::id(), Env::default().host())
+}
+
 /// Looks a user's name up in `/etc/passwd`: a CI job often runs without `USER`.
 fn name_in_passwd(uid: u32) -> Option<String> {
     let text = std::fs::read_to_string("/etc/passwd").ok()?;

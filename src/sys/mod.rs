@@ -1,5 +1,6 @@
 //! The only door to the world: clock, HTTP, files, processes, environment. Real, or made up for tests.
 
+pub mod agent;
 pub mod clock;
 pub mod env;
 pub mod http;

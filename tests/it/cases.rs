@@ -1,7 +1,8 @@
 //! Whole runs as data: each folder in `tests/cases` is a checklist, its world and what must come of it.
 //!
 //! - `world` names what the run stands in, one a line: `service` (the sample service, healthy), `service broken`,
-//!   `prometheus` (a real one that scrapes the service), `nginx` (see `support::world`).
+//!   `prometheus` (a real one that scrapes the service), `recorded` (a real one with a day of recorded samples),
+//!   `nginx` (see `support::world`).
 //! - `args` holds further arguments, one a line. Every other file is at hand in the folder of the run.
 //! - `expected` holds `exit N`, a line for each step, `id: outcome` (with `(flaky)` where it is) and its reason, and
 //!   for a run that did not begin what was said, `says: …`. Every step and every reason must be listed; `…` stands for what varies.

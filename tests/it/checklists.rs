@@ -61,6 +61,18 @@ impl Site {
 }
 
 impl Run {
+    /// Says yes at the hold point and goes on, until the run ends or waits for something else.
+    fn released(self, more: &[&str]) -> Self {
+        assert_eq!(self.ran.status, 4, "it waits at the hold point\n{}", self.table());
+        let released = self.env.run(&["release", "last", "--note", "all is well"]);
+        assert!([0, 4].contains(&released.status), "{released:?}");
+        let args = ["resume", "last", "--report", "json=report.json"];
+        let ran = self.env.run(&[&args, more].concat());
+        let steps = steps(&self.env.json("report.json"));
+        let steps = steps.into_iter().map(|(id, outcome, why)| (id, (outcome, why))).collect();
+        Run { env: self.env, ran, steps }
+    }
+
     fn outcome(&self, id: &str) -> &str {
         &self.steps.get(id).unwrap_or_else(|| panic!("no step {id}: {}", self.table())).0
     }
@@ -129,6 +141,7 @@ const STABILITY: &[&str] = &[
     "job=service",
     "duration=5s",
     "interval=2s",
+    "grace=1900ms",
     "window=4s",
     "step=1s",
     "min_updates=4",
@@ -182,11 +195,14 @@ fn all_is_well() {
             let canary = format!("canary_url={}", site.world.service().base_url());
             let inputs = [PROMOTION, &[&canary, "deploy_command=touch deployed"]].concat();
             let run = site.run("promotion.yaml", &inputs, &["--allow-changes"]);
+            assert!(!run.env.path("deployed").exists(), "{}", run.table());
+            let run = run.released(&["--allow-changes"]);
             run.is_well(
                 4,
                 &[
                     "production-was-set-to-the-version-by-hand",
                     "production-is-rolled-back",
+                    "production-answers-after-the-rollback",
                     "no-error-is-in-the-production-log",
                 ],
             );
@@ -273,10 +289,11 @@ fn a_promotion_that_breaks_production_is_rolled_back() {
         });
         let canary = format!("canary_url={}", site.proxy.url);
         let inputs = [PROMOTION, &[&canary, "deploy_command=touch deployed"]].concat();
-        let run = site.run_in(env, "promotion.yaml", &inputs, &["--allow-changes"]);
+        let run = site.run_in(env, "promotion.yaml", &inputs, &["--allow-changes"]).released(&["--allow-changes"]);
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         run.is_broken(&[("the-error-rate-stays-low", "%"), ("the-success-rate-stays-high", "%")]);
         assert_eq!(run.outcome("production-is-rolled-back"), "pass", "{}", run.table());
+        assert_eq!(run.outcome("production-answers-after-the-rollback"), "pass", "{}", run.table());
         assert!(run.env.path("rolled-back").exists());
     });
 }
@@ -286,7 +303,7 @@ fn without_consent_nothing_is_promoted() {
     let site = Site::start(Flaws::default());
     let canary = format!("canary_url={}", site.proxy.url);
     let inputs = [PROMOTION, &[&canary, "deploy_command=touch deployed"]].concat();
-    let run = site.run("promotion.yaml", &inputs, &[]);
+    let run = site.run("promotion.yaml", &inputs, &[]).released(&[]);
     assert_eq!(run.outcome("production-is-set-to-the-version"), "pending", "{}", run.table());
     assert_eq!(run.ran.status, 4, "{}", run.table());
     assert!(!run.env.path("deployed").exists() && !run.env.path("rolled-back").exists());

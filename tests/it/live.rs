@@ -44,18 +44,9 @@ fn events() -> Vec<Event> {
     let mut verdict = Verdict::of(Outcome::Pass, "");
     verdict.findings = vec![finding("value", "< 5%", "2.1%", Outcome::Pass)];
     let observation = Observation::new("rate(x)", Found::Measures(Measures::new()));
-    let look = Look { n: 7, at: at(5), took_us: 10, attempts: 1, observation, verdict };
-    let result = StepResult {
-        outcome: Outcome::Fail,
-        reason: "value rose to 9%\u{7}".into(),
-        skip: None,
-        started: at(4),
-        took_us: 3_000_000,
-        looks: 7,
-        look: None,
-        flaky: false,
-        captured: vec![],
-    };
+    let look = Look { n: 7, took_us: 10, ..Look::new(at(5), observation, verdict) };
+    let result =
+        StepResult { took_us: 3_000_000, looks: 7, ..StepResult::new(Outcome::Fail, "value rose to 9%\u{7}", at(4)) };
     let id = section.id.clone();
     vec![
         event(1, EventKind::RunStarted { run: record.run.clone(), header: Box::new(record.header.clone()) }),

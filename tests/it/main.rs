@@ -1,12 +1,18 @@
 //! The one integration binary: what the program does as a whole, against real servers where they can be had.
 
+mod approval;
 mod cases;
+mod cells;
 mod checklist;
 mod checklists;
 mod demo;
+mod earlier_runs;
 mod engine;
+mod holds;
+mod killed;
 mod live;
 mod masking;
+mod pages;
 mod probe_exec;
 mod probe_file;
 mod probe_http;
@@ -16,6 +22,7 @@ mod probe_tcp;
 mod promql_differential;
 mod promql_limits;
 mod promqltest;
+mod prove;
 mod readme;
 mod record;
 mod reliability;
@@ -23,6 +30,11 @@ mod report;
 mod secrets;
 mod shell;
 mod signals;
+mod signatures;
+mod signing;
+mod soak;
+mod statements;
 mod store;
 mod support;
 mod tidy;
+mod verify;

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::support::env::{Ran, TestEnv};
 use crate::support::rogue::{Rogue, write};
+use crate::support::ssh::Keys;
 
 /// The inputs and their values. None of them is a word that stands anywhere else.
 const SECRETS: [(&str, &str); 5] = [
@@ -270,11 +271,31 @@ fn no_secret_leaves_the_process_in_any_form() {
         assert_eq!(said.status, 0, "{}", said.stderr);
         problems.extend(leaks(command, (said.stdout + &said.stderr).as_bytes()));
     }
-    for args in [&["show"][..], &["show", "--format", "json"], &["runs"], &["export"], &["show", "report.record"]] {
+    let keys = Keys::new();
+    let key = keys.make("release", "ed25519", "").display().to_string();
+    for args in [
+        &["show"][..],
+        &["show", "--format", "json"],
+        &["runs"],
+        &["export"],
+        &["show", "report.record"],
+        &["export", "--as", "in-toto"],
+        &["export", "--as", "in-toto", "--sign", &key, "--output", "run.intoto.json"],
+        &["export", "--as", "summary"],
+        &["export", "report.record", "--as", "summary", "--sign", &key, "--output", "summary.json"],
+        &["prove"],
+        &["prove", "--format", "json"],
+        &["prove", "report.record", "checklist.yaml"],
+    ] {
         let said = env.run(args);
-        assert_eq!(said.status, 0, "{args:?}: {}", said.stderr);
+        let good = if args[0] == "prove" { [0, 1, 3].contains(&said.status) } else { said.status == 0 };
+        assert!(good, "{args:?}: {}", said.stderr);
         problems.extend(leaks(args[0], (said.stdout + &said.stderr).as_bytes()));
     }
+    // What stands in an envelope is encoded, which would hide it.
+    let envelope = env.json("run.intoto.json");
+    let payload = STANDARD.decode(envelope["payload"].as_str().expect("text")).expect("base64");
+    problems.extend(leaks("the payload", &payload));
     let count = files(&env.path("."), &mut problems);
     assert!(count >= 6, "the store and five reports: {count}");
     assert!(problems.is_empty(), "{} leaks\n{}", problems.len(), problems.join("\n"));
@@ -303,4 +324,62 @@ fn messages_about_a_checklist_do_not_quote_secrets() {
         problems.extend(leaks(&args.join(" "), (said.stdout + &said.stderr).as_bytes()));
     }
     assert!(problems.is_empty(), "{} leaks\n{}", problems.len(), problems.join("\n"));
+}
+
+/// What people write after the run is held against the secrets that are known again: from the environment, and from
+/// the checklist.
+#[test]
+fn what_people_write_brings_no_secret_into_the_record() {
+    let env = TestEnv::new();
+    let (written, given) = ("written-in-the-ch3cklist", "given-by-the-env1ronment/+x");
+    env.write(
+        "gate.yaml",
+        &format!(
+            "
+holdpoint: 1
+name: Gate
+inputs:
+  one: {{ secret: true, default: '{written}' }}
+  two: {{ secret: true, env: SECRET_TWO }}
+sections:
+  - name: Section
+    steps:
+      - {{ name: Uses them, exec: [echo, '{{{{ inputs.one }}}} {{{{ inputs.two }}}}'], expect: 0 }}
+      - {{ name: By hand, manual: Look }}
+signoff: {{ roles: [ {{ role: sre }} ] }}
+"
+        ),
+    );
+    let keys = Keys::new();
+    let key = keys.make("sre", "ed25519", "").display().to_string();
+    let run = |args: &[&str]| Ran::of(env.command(args).env("SECRET_TWO", given).output().expect("runs"));
+    assert_eq!(run(&["run", "gate.yaml"]).status, 4);
+    let encoded = STANDARD.encode(given);
+    for secret in [written, given, encoded.as_str()] {
+        let note = format!("I used {secret} for it");
+        env.write("seen.txt", &format!("line\n{note}\nline\n"));
+        for args in [
+            &["attest", "last", "by-hand", "--pass", "--note", &note][..],
+            &["attest", "last", "by-hand", "--pass", "--evidence", "seen.txt"],
+            &["sign", "last", "--role", "sre", "--decision", "approve", "--key", &key, "--note", &note],
+            &["sign", "last", "--role", "sre", "--decision", "conditional", "--conditions", &note, "--key", &key],
+        ] {
+            let said = run(args);
+            assert_eq!(said.status, 2, "{args:?}: {}{}", said.stdout, said.stderr);
+            assert!(said.stderr.contains("holds a secret"), "{args:?}: {}", said.stderr);
+        }
+    }
+    for file in std::fs::read_dir(env.path(".holdpoint")).expect("a store") {
+        let path = file.expect("a file").path();
+        let bytes = if path.is_file() { std::fs::read(&path).expect("bytes") } else { Vec::new() };
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(written) && !text.contains(given), "{}", path.display());
+    }
+    assert_eq!(run(&["attest", "last", "by-hand", "--pass", "--note", "looked"]).status, 4);
+    let signed = run(&["sign", "last", "--role", "sre", "--decision", "approve", "--key", &key, "--note", "fine"]);
+    assert_eq!(signed.status, 0, "{}", signed.stderr);
+    let record = run(&["export"]).stdout;
+    for secret in [written, given, encoded.as_str()] {
+        assert!(!record.contains(secret), "{record}");
+    }
 }

@@ -49,6 +49,8 @@ impl Case {
             source: None,
             timeout: self.timeout,
             ignore: &ignore,
+            along: None,
+            soak: false,
         };
         let probe = if fits { (kind.compile)(&mut compiling, &node) } else { None };
         probe.ok_or_else(|| diagnostics.iter().map(|d| d.message.as_str()).collect::<Vec<_>>().join("; "))
@@ -66,6 +68,9 @@ impl Case {
             sources: &Sources::default(),
             timeout: self.timeout,
             run_started: world.clock.now(),
+            as_of: None,
+            soak: None,
+            archive: None,
         };
         probe.observe(&look).await
     }

@@ -9,12 +9,12 @@ use std::time::Duration;
 use chrono::DateTime;
 use holdpoint::checklist::reading::Reading;
 use holdpoint::diag::{Diagnostics, SourceMap};
-use holdpoint::model::{Expectation, Found, Matcher, MeasureName, Measures, Observation, Value};
-use holdpoint::probe::{Compiling, Look, Probe, Wants, promql::KIND};
+use holdpoint::model::{Against, Expectation, Found, Matcher, MeasureName, Measures, Observation, Value};
+use holdpoint::probe::{Along, Compiling, Look, Probe, Wants, promql::KIND};
 use holdpoint::shape;
 use holdpoint::source::{self, Sources};
 use holdpoint::sys::World;
-use holdpoint::template::Scope;
+use holdpoint::template::{Place, Scope, Template};
 
 use crate::support::prometheus::Prometheus;
 
@@ -38,6 +38,11 @@ fn compile(url: &str, promql: &str, wants: &[&str]) -> Compiled {
 
 /// Compiles `promql:` with these `sources:`.
 fn compile_with(declared: &str, promql: &str, wants: &[&str]) -> Compiled {
+    compile_beside(declared, promql, wants, None)
+}
+
+/// Compiles `promql:` in a checklist with a soak, with what is asked along.
+fn compile_beside(declared: &str, promql: &str, wants: &[&str], along: Option<Along>) -> Compiled {
     let inputs = serde_json::json!({ "inputs": { "variant": "canary", "limit": 5 } });
     let serde_json::Value::Object(roots) = inputs else { panic!("a map") };
     let scope = Scope::new(roots);
@@ -57,8 +62,16 @@ fn compile_with(declared: &str, promql: &str, wants: &[&str]) -> Compiled {
     let mut reading = Reading::new(&map, &mut diagnostics, &scope);
     let sources = Sources::compile(&mut reading, declared);
     let timeout = Duration::from_secs(10);
-    let mut compiling =
-        Compiling { reading: &mut reading, wants: &wanted, sources: &sources, source: None, timeout, ignore: &[] };
+    let mut compiling = Compiling {
+        reading: &mut reading,
+        wants: &wanted,
+        sources: &sources,
+        source: None,
+        timeout,
+        ignore: &[],
+        soak: along.is_some(),
+        along,
+    };
     let probe = (KIND.compile)(&mut compiling, node);
     let said =
         diagnostics.iter().map(|d| (d.code, d.message.clone(), map.slice(d.labels[0].span).to_owned())).collect();
@@ -71,15 +84,23 @@ async fn observe(url: &str, promql: &str, wants: &[&str]) -> Observation {
 
 async fn look(compiled: Compiled, timeout: Duration) -> Observation {
     let world = World::real();
-    let look = Look {
-        world: &world,
+    let look = moment(&compiled, &world, timeout);
+    let probe = compiled.probe.as_ref().unwrap_or_else(|| panic!("{:?}", compiled.said));
+    probe.observe(&look).await
+}
+
+/// A look that happens now.
+fn moment<'a>(compiled: &'a Compiled, world: &'a World, timeout: Duration) -> Look<'a> {
+    Look {
+        world,
         scope: &compiled.scope,
         sources: &compiled.sources,
         timeout,
         run_started: DateTime::UNIX_EPOCH,
-    };
-    let probe = compiled.probe.unwrap_or_else(|| panic!("{:?}", compiled.said));
-    probe.observe(&look).await
+        as_of: None,
+        soak: None,
+        archive: None,
+    }
 }
 
 async fn measures(url: &str, promql: &str, wants: &[&str]) -> Measures {
@@ -145,6 +166,8 @@ async fn a_real_prometheus_is_asked() {
     comparisons(&url).await;
     nothing_found(&url).await;
     ranges(&url).await;
+    the_past(&url).await;
+    baselines(&url).await;
     refusals(&url).await;
 }
 
@@ -236,6 +259,61 @@ async fn ranges(url: &str) {
     assert_eq!(words(&m, "series"), "0");
 }
 
+/// A time so many seconds before the end of what is recorded.
+fn before_end(seconds: i64) -> Option<DateTime<chrono::Utc>> {
+    DateTime::from_timestamp(END - seconds, 0)
+}
+
+async fn the_past(url: &str) {
+    let world = World::real();
+    let timeout = Duration::from_secs(10);
+    let compiled = compile(url, "level", &[]);
+    let probe = compiled.probe.as_ref().expect("a probe");
+    assert!(probe.can_look_back());
+    let look = Look { as_of: before_end(1800), ..moment(&compiled, &world, timeout) };
+    let Found::Measures(then) = probe.observe(&look).await.found else { panic!("measured") };
+    assert_eq!(words(&then, "value"), "30");
+    let declared = format!("{{ prometheus: {{ url: \"{url}\" }} }}");
+    let along = Along::Offset(Duration::from_secs(60));
+    let compiled =
+        compile_beside(&declared, "{ query: level, range: { last: soak, step: 1m } }", &["first", "last"], Some(along));
+    let probe = compiled.probe.as_ref().unwrap_or_else(|| panic!("{:?}", compiled.said));
+    let soak = before_end(1200).zip(before_end(0));
+    // Half of the soak is over: it is looked at from its start until then.
+    let look = Look { as_of: before_end(600), soak, ..moment(&compiled, &world, timeout) };
+    let Found::Measures(half) = probe.observe(&look).await.found else { panic!("measured") };
+    assert_eq!((words(&half, "first"), words(&half, "last")), ("20".into(), "10".into()));
+    let look = Look { as_of: before_end(600), ..moment(&compiled, &world, timeout) };
+    assert!(matches!(probe.observe(&look).await.found, Found::CouldNotLook { retry: false, .. }));
+}
+
+async fn baselines(url: &str) {
+    let world = World::real();
+    let declared = format!("{{ prometheus: {{ url: \"{url}\" }} }}");
+    let query = |text: &str| Template::parse(text, Place::Promql).expect("a query");
+    let hour_before = "the same query 30m earlier, 2024-01-01 11:30:00 UTC";
+    let table = [
+        (Along::Offset(Duration::from_secs(1800)), "180 180 180", hour_before),
+        (Along::Query(query("level + {{ inputs.limit }}")), "5", "level + 5, 2024-01-01 12:00:00 UTC"),
+        (Along::Query(query("gone")), "the metric gone stopped at", "gone, 2024-01-01 12:00:00 UTC"),
+        (Along::Query(query("level + on () requests_total")), "could not compute", "level + on () requests_total"),
+    ];
+    for (along, value, origin) in table {
+        let compiled = compile_beside(&declared, "requests_total", &["value"], Some(along));
+        let probe = compiled.probe.as_ref().expect("a probe");
+        assert!(probe.takes_along());
+        let look = Look { as_of: before_end(0), ..moment(&compiled, &world, Duration::from_secs(10)) };
+        let references = probe.along(&look).await;
+        let [reference] = references.as_slice() else { panic!("{references:?}") };
+        let measured: Measures = [(reference.measure.clone(), reference.value.clone())].into_iter().collect();
+        assert!(words(&measured, "value").contains(value), "{reference:?}");
+        assert_eq!((reference.name, reference.origin.as_str()), (Against::Baseline, origin));
+    }
+    let nothing = compile(url, "level", &["value"]);
+    let look = moment(&nothing, &world, Duration::from_secs(10));
+    assert!(nothing.probe.as_ref().expect("a probe").along(&look).await.is_empty());
+}
+
 async fn refusals(url: &str) {
     let many = format!("{{ query: requests_total, at: {END}, max_series: 1 }}");
     let cases = [(many, "more than max_series: 1"), (at_end("level + on () requests_total"), "could not compute")];
@@ -275,7 +353,7 @@ fn mistakes_are_found_before_anything_runs() {
         ("'sum(x{v=\"{{ inputs.variant }}\"}'", "bad-promql", "("),
         ("'x{status=\"5..\"}'", "odd-promql", "5.."),
         ("{ query: x, source: nowhere }", "unknown-source", "nowhere"),
-        ("{ query: x, range: { last: soak } }", "not-yet", "soak"),
+        ("{ query: x, range: { last: soak } }", "bad-value", "soak"),
         ("{ query: x, range: { last: 30d, step: 1m } }", "bad-value", "1m"),
     ] {
         let said = compile(url, promql, &[]).said;

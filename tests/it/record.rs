@@ -4,8 +4,10 @@
 use std::io::Cursor;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use holdpoint::event::{Answer, Event, EventKind, Sink, StepResult};
-use holdpoint::model::outline::{ChecklistHead, Header, Part, SectionOutline, StepOutline, Weight};
+use holdpoint::event::{
+    Answer, Checkpoint, Event, EventKind, Observed, Release, SignDecision, Signature, Sink, StepResult,
+};
+use holdpoint::model::outline::{ChecklistHead, Header, Part, SectionOutline, Slot, StepOutline};
 use holdpoint::model::{Decision, Origin, Outcome, RunId, SectionId, StepId};
 use holdpoint::record::format::{FormatError, export, import, read_record};
 use holdpoint::record::store::{memory, open};
@@ -23,50 +25,32 @@ fn header() -> Header {
     Header {
         tool: "0.1.0".into(),
         checklist: ChecklistHead { path: "staging.yaml".into(), name: "Staging".into(), ..ChecklistHead::default() },
-        inputs: Vec::new(),
         host: "here".into(),
         user: "alice".into(),
-        options: Vec::new(),
-        strict: false,
-        roles: Vec::new(),
-        appendix: Vec::new(),
+        ..Header::default()
     }
 }
 
 fn section(id: &str, part: Part) -> SectionOutline {
-    SectionOutline { id: SectionId::new(id), name: id.into(), description: None, part, origin: origin() }
+    SectionOutline::new(SectionId::new(id), id, part, origin())
 }
 
 fn step(section: &str, id: &str, probe: &str) -> StepOutline {
-    StepOutline {
-        id: StepId::new(id),
-        name: format!("The step {id} \u{2028} \"quoted\""),
-        section: SectionId::new(section),
-        probe: probe.into(),
-        origin: origin(),
-        weight: Weight::Required,
-        expect: None,
-        warn: None,
-        on_no_data: Default::default(),
-        series_any: false,
-        speaks_for_itself: false,
-        window: String::new(),
-        changes: None,
-        guidance: Default::default(),
-    }
+    StepOutline::new(
+        StepId::new(id),
+        format!("The step {id} \u{2028} \"quoted\""),
+        SectionId::new(section),
+        probe,
+        origin(),
+    )
 }
 
 fn finished(id: &str, outcome: Outcome) -> EventKind {
     let result = StepResult {
-        outcome,
-        reason: "because\nof two lines".into(),
-        skip: None,
-        started: start(),
         took_us: 1500,
         looks: 1,
-        look: None,
-        flaky: false,
         captured: vec![("n".into(), serde_json::json!(0.1))],
+        ..StepResult::new(outcome, "because\nof two lines", start())
     };
     EventKind::StepFinished { step: StepId::new(id), result: Box::new(result) }
 }
@@ -141,21 +125,82 @@ fn a_run_that_was_cut_anywhere_is_still_a_record() {
     assert_eq!(load(&*store, &run).unwrap_err().to_string().matches("never began").count(), 1);
 }
 
+fn held(section: &str) -> EventKind {
+    EventKind::Held { section: SectionId::new(section) }
+}
+
+fn released(section: &str) -> EventKind {
+    let release = Release { accepted: true, by: "bob".into(), signed: false, note: String::new() };
+    EventKind::Released { section: SectionId::new(section), release }
+}
+
+fn checkpoint(n: u32) -> EventKind {
+    let slot = if n == 0 { Slot::Start } else { Slot::Checkpoint };
+    EventKind::CheckpointStarted { checkpoint: Checkpoint { n, slot, due: start(), how: Observed::InTime } }
+}
+
+fn checked(step: &str) -> EventKind {
+    let result = Box::new(StepResult::new(Outcome::Pass, "", start()));
+    EventKind::Checked { step: StepId::new(step), n: 1, result }
+}
+
+fn signed(over_seq: u64, over_digest: &str) -> EventKind {
+    let signature = Signature {
+        by: "alice".into(),
+        user: "alice".into(),
+        role: "sre".into(),
+        decision: SignDecision::Approve,
+        conditions: Vec::new(),
+        note: String::new(),
+        section: None,
+        over_seq,
+        over_digest: over_digest.to_owned(),
+        key: "SHA256:x".into(),
+        text: String::new(),
+        armour: String::new(),
+    };
+    EventKind::Signed { signature: Box::new(signature) }
+}
+
+#[test]
+fn what_happens_after_the_end_is_named() {
+    let run = RunId::new("r1");
+    let after = |kinds: Vec<EventKind>| {
+        let mut store = stored(&run);
+        let seq = store.summary(&run).unwrap().head.seq;
+        let events: Vec<Event> = (1..).zip(kinds).map(|(n, kind)| Event { seq: seq + n, at: start(), kind }).collect();
+        store.append(&run, &events).unwrap();
+        load(&*store, &run).map(|_| ()).map_err(|e| e.to_string())
+    };
+    let looked = EventKind::SectionStarted { section: SectionId::new("first") };
+    assert!(after(vec![looked]).unwrap_err().contains("after the end of the run"));
+    let digest = stored(&run).summary(&run).unwrap().head;
+    assert_eq!(after(vec![signed(digest.seq, &digest.digest)]), Ok(()));
+    let other = after(vec![signed(digest.seq, &"0".repeat(64))]).unwrap_err();
+    assert!(other.contains("covers another event"), "{other}");
+}
+
 #[test]
 fn events_that_cannot_have_happened_are_named_by_their_number() {
     let run = RunId::new("r1");
     let good = sample(&run, 5);
     let last = good.len() as u64;
     let with = |kind: EventKind| {
-        let mut events = good.clone();
-        events.push(Event { seq: last + 1, at: start(), kind });
-        let head = holdpoint::record::Head { seq: last + 1, digest: String::new() };
+        // The last event is the end of the run, behind which nothing happens by itself.
+        let mut events = good[..good.len() - 1].to_vec();
+        events.push(Event { seq: last, at: start(), kind });
+        let head = holdpoint::record::Head { seq: last, digest: String::new() };
         fold(events, head).unwrap_err()
     };
     for (kind, what) in [
         (finished("s1", Outcome::Pass), "step s1 is done a second time"),
         (finished("nowhere", Outcome::Pass), "step nowhere was never planned"),
         (EventKind::SectionStarted { section: SectionId::new("x") }, "section x was never planned"),
+        (held("first"), "section first is held, and has no hold point"),
+        (released("first"), "section first is released, and was never held"),
+        (checkpoint(1), "a checkpoint begins in a run without a soak"),
+        (checked("s1"), "step s1 is checked at checkpoint 1, which is not under way"),
+        (signed(last, ""), "a signature covers event 15, which was not there when it was made"),
         (EventKind::RunStarted { run: run.clone(), header: Box::new(header()) }, "the run begins a second time"),
         (
             EventKind::Planned { section: section("late", Part::Always), steps: vec![step("late", "s1", "http")] },
@@ -163,7 +208,7 @@ fn events_that_cannot_have_happened_are_named_by_their_number() {
         ),
     ] {
         let error = with(kind);
-        assert_eq!((error.seq, error.what.as_str()), (last + 1, what));
+        assert_eq!((error.seq, error.what.as_str()), (last, what));
     }
     let mut missing = good.clone();
     missing.remove(4);
@@ -238,9 +283,10 @@ fn a_cut_swapped_or_inserted_line_is_named_and_nothing_is_imported() {
 
     let torn = &text.as_bytes()[..text.len() - 10];
     assert!(read_record(&mut Cursor::new(torn)).unwrap_err().to_string().contains("was cut"));
-    let newer = text.replacen(":1,", ":2,", 1);
+    let newer = text.replacen(":2,", ":3,", 1);
     let error = read_record(&mut Cursor::new(newer)).unwrap_err().to_string();
-    assert_eq!(error, "the record has version 2, this program reads up to version 1; use a newer holdpoint");
+    assert_eq!(error, "the record has version 3, this program reads up to version 2; use a newer holdpoint");
+    assert!(read_record(&mut Cursor::new(text.replacen(":2,", ":1,", 1))).is_err(), "another version's header");
     assert!(read_record(&mut Cursor::new("")).is_err());
 }
 
@@ -266,7 +312,7 @@ fn only_a_step_that_waits_for_a_person_takes_an_answer() {
     let run = RunId::new("r1");
     let mut store = stored(&run);
     let mut answer = |step: &str, outcome, note: &str| {
-        let answer = Answer { outcome, by: "bob".into(), note: note.into() };
+        let answer = Answer { note: note.into(), ..Answer::new(outcome, "bob") };
         append_answer(&mut *store, &run, &StepId::new(step), answer, start()).map_err(|e| e.to_string())
     };
     assert!(answer("s1", Outcome::Fail, "").unwrap_err().contains("only a step that waits"));
@@ -301,7 +347,7 @@ fn an_import_adds_what_the_store_lacks_and_never_replaces() {
     assert!(import(&mut Cursor::new(&file), &mut *other).unwrap_err().to_string().contains("another run r1"));
     assert_eq!(other.summary(&run).unwrap().head, kept);
 
-    let answer = Answer { outcome: Outcome::Pass, by: "bob".into(), note: String::new() };
+    let answer = Answer::new(Outcome::Pass, "bob");
     append_answer(&mut *part, &run, &StepId::new("ask"), answer, start()).unwrap();
     assert!(import(&mut Cursor::new(&file), &mut *part).is_err(), "an older export takes nothing back");
 }

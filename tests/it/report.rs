@@ -7,7 +7,13 @@ use holdpoint::model::{Decision, Outcome};
 use holdpoint::report::{FORMATS, Options, ReportError, RunView, TemplateText, find, markdown, terminal};
 use unicode_width::UnicodeWidthStr;
 
+use crate::support::courses;
 use crate::support::records::{self, Sample};
+
+/// Every kind of run, short and long.
+fn samples() -> Vec<Sample> {
+    records::all().into_iter().chain(courses::all()).collect()
+}
 
 fn view(sample: &Sample) -> RunView {
     RunView::new(sample.record.clone(), &sample.ruling)
@@ -23,7 +29,7 @@ fn write(format: &str, sample: &Sample) -> String {
 
 #[test]
 fn every_format_tells_every_sample_the_same_way_twice() {
-    for sample in records::all() {
+    for sample in samples() {
         for format in FORMATS {
             let text = write(format.name, &sample);
             assert_eq!(text, write(format.name, &sample));
@@ -56,7 +62,7 @@ fn no_control_characters_reach_a_document_or_a_terminal() {
 
 #[test]
 fn on_a_terminal_with_colour_only_our_own_sequences_are_written() {
-    for sample in records::all() {
+    for sample in samples() {
         let text = terminal::render(&view(&sample), 100, true);
         for sequence in text.split('\u{1b}').skip(1) {
             let end = sequence.find('m').unwrap_or(usize::MAX);
@@ -67,7 +73,7 @@ fn on_a_terminal_with_colour_only_our_own_sequences_are_written() {
 
 #[test]
 fn markdown_ticks_what_is_settled_and_nothing_else() {
-    for sample in records::all().into_iter().filter(|s| s.name != "hostile") {
+    for sample in samples().into_iter().filter(|s| s.name != "hostile") {
         let text = write("markdown", &sample);
         let ticked = text.lines().filter(|l| l.starts_with("- [x] ")).count();
         let open = text.lines().filter(|l| l.starts_with("- [ ] ")).count();
@@ -95,6 +101,21 @@ fn markdown_of_hostile_text() {
 #[test]
 fn terminal_of_a_mixed_run() {
     insta::assert_snapshot!(terminal::render(&view(&records::mixed()), 80, false));
+}
+
+#[test]
+fn markdown_of_long_runs() {
+    for sample in courses::all() {
+        insta::assert_snapshot!(format!("markdown_{}", sample.name), write("markdown", &sample));
+    }
+}
+
+#[test]
+fn terminal_of_long_runs() {
+    for sample in courses::all() {
+        let text = terminal::render(&view(&sample), 100, false);
+        insta::assert_snapshot!(format!("terminal_{}", sample.name), text);
+    }
 }
 
 #[test]
@@ -133,7 +154,7 @@ fn junit_of_a_mixed_run() {
 #[test]
 fn junit_is_valid_by_the_schema() {
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/junit/junit.xsd");
-    for sample in records::all() {
+    for sample in samples() {
         let mut child = Command::new("xmllint")
             .args(["--noout", "--nonet", "--schema", schema, "-"])
             .stdin(Stdio::piped())
@@ -148,7 +169,7 @@ fn junit_is_valid_by_the_schema() {
 
 #[test]
 fn junit_reads_back_with_one_case_a_step_and_names_that_are_unique() {
-    for sample in records::all() {
+    for sample in samples() {
         let report = quick_junit::Report::deserialize_from_str(&write("junit", &sample)).expect("reads back");
         let sections = &sample.record.sections;
         for (suite, section) in report.test_suites.iter().zip(sections) {

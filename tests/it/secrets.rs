@@ -152,17 +152,11 @@ fn told_everywhere(secret: &str) -> StepResult {
     };
     let verdict = Verdict { outcome: Outcome::Fail, summary: secret.to_owned(), findings: vec![finding] };
     let at = DateTime::UNIX_EPOCH;
-    let look = Look { n: 1, at, took_us: 1, attempts: 1, observation, verdict };
+    let look = Look::new(at, observation, verdict);
     StepResult {
-        outcome: Outcome::Fail,
-        reason: secret.to_owned(),
-        skip: None,
-        started: at,
-        took_us: 1,
-        looks: 1,
         look: Some(Box::new(look)),
-        flaky: false,
         captured: vec![("token".to_owned(), json!(secret))],
+        ..StepResult::new(Outcome::Fail, secret, at)
     }
 }
 

@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use holdpoint::model::{Decision, RunId};
+use holdpoint::event::{Answer, Event, EventKind, Release, Request};
+use holdpoint::model::{Decision, Outcome, RunId, SectionId, StepId};
 use holdpoint::record::store::sqlite::Sqlite;
 use holdpoint::record::store::{STORES, open};
 use holdpoint::record::{LoadError, RunStore, StoreError, load};
@@ -233,5 +234,129 @@ fn what_is_no_store_or_a_newer_one_is_said() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[63] = 9; // the last byte of user_version in the file's header
     fs::write(&path, &bytes).unwrap();
-    assert!(matches!(Sqlite::open(&path).err(), Some(StoreError::Newer { found: 9, known: 1, .. })));
+    assert!(matches!(Sqlite::open(&path).err(), Some(StoreError::Newer { found: 9, known: 2, .. })));
+}
+
+fn answer(note: &str) -> Request {
+    Request::Answer(StepId::new("ask"), Answer { note: note.into(), ..Answer::new(Outcome::Pass, "carol") })
+}
+
+fn answered(seq: u64, note: &str) -> Event {
+    let Request::Answer(step, answer) = answer(note) else { unreachable!() };
+    Event { seq, at: start(), kind: EventKind::Answered { step, answer } }
+}
+
+#[test]
+fn every_store_has_one_owner_of_a_run_at_a_time() {
+    each_store(|mut store| {
+        let (run, other) = (RunId::new("r1"), RunId::new("../r2"));
+        assert!(matches!(store.own(&run), Err(StoreError::NoSuchRun { .. })));
+        store.begin(&run).unwrap();
+        store.begin(&other).unwrap();
+        let owner = store.own(&run).unwrap();
+        let refused = store.own(&run).unwrap_err();
+        let process = format!("process {} on ", std::process::id());
+        assert!(matches!(refused, StoreError::Owned { .. }) && refused.to_string().contains(&process), "{refused}");
+        let second = store.own(&other).unwrap();
+        drop(owner);
+        drop(store.own(&run).unwrap());
+        drop((second, store.own(&run).unwrap()));
+    });
+}
+
+#[test]
+fn of_a_thousand_races_each_has_one_winner_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    let run = RunId::new("r1");
+    drop(filled(&path, &run, 1));
+    let mut stores: Vec<Sqlite> = (0..4).map(|_| Sqlite::open(&path).unwrap()).collect();
+    let gate = std::sync::Barrier::new(stores.len());
+    let owners = std::sync::atomic::AtomicI32::new(0);
+    let wins = std::sync::atomic::AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for store in &mut stores {
+            scope.spawn(|| {
+                use std::sync::atomic::Ordering::SeqCst;
+                for _ in 0..1000 {
+                    gate.wait();
+                    match store.own(&run) {
+                        Ok(owner) => {
+                            assert_eq!(owners.fetch_add(1, SeqCst), 0, "two owners");
+                            wins.fetch_add(1, SeqCst);
+                            std::thread::yield_now();
+                            owners.fetch_sub(1, SeqCst);
+                            drop(owner);
+                        }
+                        Err(error) => assert!(matches!(error, StoreError::Owned { .. }), "{error}"),
+                    }
+                }
+            });
+        }
+    });
+    assert!(wins.into_inner() >= 1000);
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("owner")), "{left:?}");
+}
+
+#[test]
+fn every_store_keeps_a_request_until_its_event_is_there() {
+    each_store(|mut store| {
+        let run = RunId::new("r1");
+        assert!(matches!(store.post(&run, &answer("a")), Err(StoreError::NoSuchRun { .. })));
+        store.begin(&run).unwrap();
+        let head = store.append(&run, &sample(&run, 2)).unwrap();
+        let first = store.post(&run, &answer("first")).unwrap();
+        let owner = store.own(&run).unwrap();
+        let second = store.post(&run, &answer("second")).unwrap();
+        assert_eq!(store.take_requests(&run).unwrap(), [answer("first"), answer("second")]);
+        assert!(store.take_requests(&run).unwrap().is_empty(), "each once");
+        drop(owner);
+        // The process died with both in hand: its successor gets them again.
+        let owner = store.own(&run).unwrap();
+        assert_eq!(store.take_requests(&run).unwrap().len(), 2);
+        assert_eq!(store.append(&run, &[answered(head.seq + 1, "second")]).unwrap().seq, head.seq + 1);
+        assert_eq!((store.waits(first), store.waits(second)), (Ok(true), Ok(false)));
+        drop(owner);
+        let owner = store.own(&run).unwrap();
+        assert_eq!(store.take_requests(&run).unwrap(), [answer("first")], "never twice");
+        assert_eq!((store.withdraw(first), store.withdraw(first)), (Ok(true), Ok(false)));
+        let release = Release { accepted: true, by: "bob".into(), signed: false, note: String::new() };
+        let other = store.post(&run, &Request::Release(SectionId::new("first"), release)).unwrap();
+        let end = Event { seq: head.seq + 2, at: start(), kind: EventKind::RunFinished { took_ms: 1 } };
+        store.append(&run, &[end]).unwrap();
+        assert_eq!(store.waits(other), Ok(true), "nobody took it");
+        drop(owner);
+    });
+}
+
+#[test]
+fn every_store_keeps_files_by_their_digest() {
+    each_store(|mut store| {
+        let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+        let digest = store.put_blob(&bytes).unwrap();
+        assert_eq!(store.put_blob(&bytes).unwrap(), digest);
+        assert_eq!(store.blob(&digest).unwrap(), bytes);
+        assert_eq!(store.put_blob(b"").unwrap(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert!(matches!(store.blob(&digest.to_uppercase()), Err(StoreError::NoSuchBlob { .. })));
+        assert!(matches!(store.blob(&"0".repeat(64)), Err(StoreError::NoSuchBlob { .. })));
+        assert!(matches!(store.put_blob(&vec![0; (32 << 20) + 1]), Err(StoreError::TooLarge { .. })));
+    });
+}
+
+#[test]
+fn a_store_of_the_first_version_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.db");
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/records/v1/store.db"), &path).unwrap();
+    let mut store = Sqlite::open(&path).unwrap();
+    let runs = store.runs().unwrap();
+    assert_eq!(runs.iter().map(|run| run.decision).collect::<Vec<_>>(), [Some(Decision::Go), Some(Decision::NoGo)]);
+    for run in &runs {
+        assert_eq!(load(&store, &run.run).unwrap().head, run.head);
+        drop(store.own(&run.run).unwrap());
+        store.post(&run.run, &answer("a")).unwrap();
+    }
+    let digest = store.put_blob(b"seen").unwrap();
+    assert_eq!(Sqlite::open(&path).unwrap().blob(&digest).unwrap(), b"seen");
 }

@@ -64,6 +64,7 @@ fn what_cannot_be_measured_keeps_its_own_word() {
     let table = [
         (Found::NoAnswer { cause: "connection refused".into() }, Outcome::Fail),
         (Found::could_not_look("no route"), Outcome::Error),
+        (Found::NotEnough { cause: "too young".into() }, Outcome::Inconclusive),
         (Found::Waiting { instruction: "publish".into() }, Outcome::Pending),
     ];
     for (found, outcome) in table {

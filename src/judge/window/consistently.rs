@@ -12,7 +12,8 @@ use crate::model::{Finding, Outcome, Verdict};
 /// either, it is the end as soon as that one is exceeded. A look that could not look, or could not tell, neither opens
 /// nor closes a breach; it is a gap. With `min_samples` that many looks that held are enough, whatever the gaps. Without
 /// it, one gap is a warning, as nobody knows what was in it, and more gaps than looks that saw something are
-/// inconclusive. So is a window that was cut short.
+/// inconclusive. So is a window that was cut short. The first look of a limit that is relative to an earlier one neither
+/// holds nor is a gap.
 #[derive(Clone, Debug)]
 pub struct Consistently {
     length: Duration,
@@ -23,6 +24,7 @@ pub struct Consistently {
     warned: u32,
     failed: u32,
     blank: u32,
+    first: u32,
     breach: Option<Breach>,
     longest: Duration,
     worst: Option<Worst>,
@@ -59,6 +61,7 @@ impl Consistently {
             warned: 0,
             failed: 0,
             blank: 0,
+            first: 0,
             breach: None,
             longest: Duration::ZERO,
             worst: None,
@@ -66,6 +69,11 @@ impl Consistently {
             last_blank: None,
             last: None,
         }
+    }
+
+    /// Ends a window that had no end of its own, `elapsed` after it began.
+    pub fn close(&mut self, elapsed: Duration) {
+        self.length = elapsed;
     }
 
     /// Returns when the window ends.
@@ -87,6 +95,7 @@ impl Consistently {
                 self.blank = self.blank.saturating_add(1);
                 self.last_blank = Some(verdict.clone());
             }
+            Sample::First => self.first = self.first.saturating_add(1),
         }
         match elapsed >= self.length {
             true => Next::Done(self.at_end(elapsed)),
@@ -172,7 +181,7 @@ impl Consistently {
             return (Outcome::Inconclusive, format!("cut short after {} of {length} ({count})", time(elapsed)));
         }
         let because = self.last_blank.as_ref().map(|v| format!("; last: {}", words(v))).unwrap_or_default();
-        if self.good == 0 && self.failed == 0 && self.all_errors() {
+        if self.good == 0 && self.failed == 0 && self.first == 0 && self.all_errors() {
             return (Outcome::Error, format!("could not look once in {length} ({count}){because}"));
         }
         let enough = self.min_samples.unwrap_or(1).max(1);
@@ -226,7 +235,7 @@ impl Consistently {
     }
 
     fn count(&self) -> u32 {
-        self.good.saturating_add(self.failed).saturating_add(self.blank)
+        self.good.saturating_add(self.failed).saturating_add(self.blank).saturating_add(self.first)
     }
 }
 
@@ -354,6 +363,29 @@ mod tests {
         assert!(without.summary.starts_with("3 of 5 looks could not look"), "{}", without.summary);
         let (_, one) = feed(None, None, &[Outcome::Pass, Outcome::Error, Outcome::Pass]);
         assert_eq!(one.summary, "held for 20s over 3 looks; 1 look could not look or could not tell (last: because)");
+    }
+
+    #[test]
+    fn a_first_look_neither_holds_nor_is_a_gap() {
+        let first = Verdict {
+            outcome: Outcome::Inconclusive,
+            summary: String::new(),
+            findings: vec![Finding {
+                subject: "value".into(),
+                expected: "<= previous".into(),
+                observed: "7, taken as the first value".into(),
+                outcome: Outcome::Inconclusive,
+                origin: None,
+                value: Some(7.0),
+                limit: None,
+            }],
+        };
+        let mut window = Consistently::new(s(20), None, None, None);
+        assert_eq!(window.look(s(0), &first), Next::Continue);
+        assert_eq!(window.at_end(s(20)).outcome, Outcome::Inconclusive, "nothing was ever compared");
+        assert_eq!(window.look(s(10), &Verdict::of(Outcome::Pass, "")), Next::Continue);
+        let Next::Done(end) = window.look(s(20), &Verdict::of(Outcome::Pass, "")) else { panic!("it is over") };
+        assert_eq!((end.outcome, end.summary.as_str()), (Outcome::Pass, "held for 20s over 3 looks"));
     }
 
     proptest! {

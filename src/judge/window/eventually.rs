@@ -44,7 +44,7 @@ impl Eventually {
                     return Next::Done(self.passed(elapsed, verdict));
                 }
             }
-            Sample::Bad | Sample::Blank => self.since = None,
+            Sample::Bad | Sample::Blank | Sample::First => self.since = None,
         }
         match elapsed >= self.ends_at() {
             true => Next::Done(self.at_end(elapsed)),

@@ -4,12 +4,15 @@
 
 mod consistently;
 mod eventually;
+mod occasions;
 
 use std::time::Duration;
 
 pub use consistently::Consistently;
 pub use eventually::Eventually;
+pub use occasions::{Counts, Occasions};
 
+use super::relative::is_first;
 use crate::model::{Outcome, Verdict, quantity};
 
 /// What is to be done after a look.
@@ -28,12 +31,15 @@ enum Sample {
     Bad,
     /// Nothing: could not look, not enough to say, nobody answered yet.
     Blank,
+    /// Nothing yet: its values are those that later looks are held against.
+    First,
 }
 
 fn sample(verdict: &Verdict) -> Sample {
     match verdict.outcome {
         Outcome::Pass | Outcome::Warn | Outcome::NotApplicable => Sample::Good,
         Outcome::Fail => Sample::Bad,
+        Outcome::Inconclusive if is_first(verdict) => Sample::First,
         Outcome::Error | Outcome::Inconclusive | Outcome::Pending | Outcome::Skipped => Sample::Blank,
     }
 }

@@ -1,9 +1,10 @@
-//! One comparator in a text: `< 500ms`, `between 2s and 5s`, `within 10% of x`, `1.9 ± 0.1`, `2xx`, `exists`.
+//! One comparator in a text: `< 500ms`, `between 2s and 5s`, `within 10% of x`, `1.9 ± 0.1`, `2xx`, `exists`; and those
+//! that are relative to an earlier value: `<= 1.5x baseline`, `> previous`, `within 10% of start`.
 
 use std::ops::Range;
 
 use crate::diag::did_you_mean;
-use crate::model::{Kind, Literal, Matcher, Op, Quantity, Unit};
+use crate::model::{Against, Kind, Literal, Matcher, Op, Quantity, Relation, Unit};
 
 /// Why a text is not a comparator, or not one for this kind of measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +105,7 @@ pub(crate) fn parse(text: &str, kind: Kind) -> Result<Option<Matcher>, Refusal> 
 
 fn is_numeric(kind: Kind) -> bool {
     match kind {
-        Kind::Number | Kind::Ratio | Kind::Duration | Kind::Size | Kind::Rate | Kind::Quantity => true,
+        Kind::Number | Kind::Ratio | Kind::Duration | Kind::Size | Kind::Rate | Kind::Growth | Kind::Quantity => true,
         Kind::Text | Kind::Json | Kind::Set | Kind::Bool => false,
     }
 }
@@ -141,7 +142,14 @@ fn presence(word: &str, matcher: &Matcher, kind: Kind, at: Part<'_>) -> Result<M
 fn comparison(whole: Part<'_>, sign: &str, op: Op, kind: Kind) -> Result<Option<Matcher>, Refusal> {
     let operand = whole.from(sign.len());
     let spaced = whole.text[sign.len()..].starts_with(' ');
-    refuse_relative(operand)?;
+    if is_numeric(kind) || kind == Kind::Json {
+        if let Some(times) = times(operand) {
+            let (factor, against) = times?;
+            refuse_ambiguous(operand, op, kind)?;
+            return Ok(Some(Matcher::Relative(Relation::Compare(op, factor), against)));
+        }
+        refuse_arithmetic(operand)?;
+    }
     if let (Op::Equal | Op::NotEqual, false) = (op, is_numeric(kind)) {
         return equality(operand, op, kind, whole).map(Some);
     }
@@ -198,10 +206,18 @@ fn band(whole: Part<'_>, kind: Kind) -> Option<Result<Matcher, Refusal>> {
 }
 
 fn between(rest: Part<'_>, kind: Kind) -> Result<Matcher, Refusal> {
-    refuse_relative(rest)?;
     let Some((low, high)) = rest.split(" and ") else {
         return Err(Refusal::new("expect-syntax", rest, "a band needs two ends").help("write \"between 2s and 5s\""));
     };
+    if let Some(upper) = times(high) {
+        let (upper, against) = upper?;
+        let lower = factor(low)?;
+        return match lower <= upper {
+            true => Ok(Matcher::Relative(Relation::Between(lower, upper), against)),
+            false => Err(Refusal::new("expect-syntax", rest, "the lower end stands first")
+                .help(format!("write \"between {upper}x and {lower}x {against}\""))),
+        };
+    }
     let (from, to) = (quantity(low, kind)?, quantity(high, kind)?);
     if from.unit != to.unit && from.value != 0.0 && to.value != 0.0 {
         return Err(Refusal::new("expect-kind", high, format!("{} and {} have different units", low.text, high.text)));
@@ -214,7 +230,6 @@ fn between(rest: Part<'_>, kind: Kind) -> Result<Matcher, Refusal> {
 }
 
 fn within(rest: Part<'_>, kind: Kind) -> Result<Matcher, Refusal> {
-    refuse_relative(rest)?;
     let Some((share, centre)) = rest.split(" of ") else {
         return Err(Refusal::new("expect-syntax", rest, "expected \"within 10% of x\""));
     };
@@ -223,6 +238,18 @@ fn within(rest: Part<'_>, kind: Kind) -> Result<Matcher, Refusal> {
         let message = format!("{:?} is not a share", share.text);
         return Err(Refusal::new("expect-syntax", share, message)
             .help(format!("write a share such as 10%, or \"{} ± {}\"", centre.text, share.text)));
+    }
+    if let Some(times) = times(centre) {
+        return match times? {
+            (1.0, against) => Ok(Matcher::Relative(Relation::Within(part.value), against)),
+            (factor, against) => {
+                Err(Refusal::new("expect-syntax", centre, "a share of a multiple is not clear").help(format!(
+                    "write \"between {}x and {}x {against}\" with the ends that are meant",
+                    factor * 0.9,
+                    factor * 1.1
+                )))
+            }
+        };
     }
     let centre_value = quantity(centre, kind)?;
     if centre_value.value == 0.0 {
@@ -233,7 +260,11 @@ fn within(rest: Part<'_>, kind: Kind) -> Result<Matcher, Refusal> {
 }
 
 fn around(centre: Part<'_>, distance: Part<'_>, kind: Kind) -> Result<Matcher, Refusal> {
-    refuse_relative(centre)?;
+    if let Some(times) = times(centre) {
+        let (_, against) = times?;
+        return Err(Refusal::new("expect-syntax", centre, format!("a distance from the {against} is not clear"))
+            .help(format!("write \"within 10% of {against}\"")));
+    }
     let (middle, reach) = (quantity(centre, kind)?, quantity(distance, kind)?);
     if reach.unit == Unit::Percent && middle.unit != Unit::Percent {
         return Err(Refusal::new("expect-syntax", distance, "a share of what is meant here is not clear")
@@ -251,10 +282,14 @@ fn around(centre: Part<'_>, distance: Part<'_>, kind: Kind) -> Result<Matcher, R
 
 /// Reads a quantity that fits the kind of the measure.
 fn quantity(part: Part<'_>, kind: Kind) -> Result<Quantity, Refusal> {
-    refuse_relative(part)?;
+    if let Some(times) = times(part).filter(|_| is_numeric(kind) || kind == Kind::Json) {
+        let (_, against) = times?;
+        let message = format!("a limit that is relative to the {against} needs a comparator");
+        return Err(Refusal::new("expect-syntax", part, message).help(format!("write \"<= {}\"", part.text)));
+    }
     let quantity = Quantity::parse(part.text).map_err(|error| not_a_quantity(part, kind, &error.to_string()))?;
     if quantity.fits(kind) {
-        return Ok(quantity);
+        return Ok(of_kind(quantity, kind));
     }
     let message = match kind {
         Kind::Bool => format!("this is true or false; {:?} is neither", part.text),
@@ -264,6 +299,7 @@ fn quantity(part: Part<'_>, kind: Kind) -> Result<Quantity, Refusal> {
         | Kind::Duration
         | Kind::Size
         | Kind::Rate
+        | Kind::Growth
         | Kind::Quantity
         | Kind::Json
         | Kind::Set => {
@@ -280,10 +316,20 @@ fn quantity(part: Part<'_>, kind: Kind) -> Result<Quantity, Refusal> {
         Kind::Size => refusal.help("a size is compared with one such as 64KiB or 100MB"),
         Kind::Ratio => refusal.help("a ratio is compared with one such as 5% or 0.05"),
         Kind::Number => refusal.help("this is a bare number, without a unit"),
-        Kind::Rate => refusal.help("a rate is compared with one such as 5/s or 1MiB/h"),
+        Kind::Rate | Kind::Growth => refusal.help("a rate is compared with one such as 5/s or 1MiB/h"),
         Kind::Bool => refusal.help("write true or false"),
         Kind::Text | Kind::Set | Kind::Json | Kind::Quantity => refusal,
     })
+}
+
+/// A limit of growth that is written without a unit is per hour.
+pub(crate) fn of_kind(quantity: Quantity, kind: Kind) -> Quantity {
+    match (kind, quantity.unit) {
+        (Kind::Growth, Unit::One) if quantity.value != 0.0 => {
+            Quantity { value: quantity.value / 3600.0, unit: Unit::PerSecond }
+        }
+        _ => quantity,
+    }
 }
 
 /// A single word where a number must be is of the wrong kind, or a misspelt word of the language; the rest is syntax.
@@ -307,12 +353,67 @@ fn status_class(text: &str) -> Option<u8> {
     digit.parse().ok().filter(|class| (1..=9).contains(class))
 }
 
-/// Refuses what is relative to another measurement, which this version does not judge.
-fn refuse_relative(part: Part<'_>) -> Result<(), Refusal> {
-    let words = part.text.split(|c: char| !c.is_alphanumeric());
-    let Some(word) = words.into_iter().find(|word| ["baseline", "previous", "start"].contains(word)) else {
-        return Ok(());
-    };
-    let message = format!("limits relative to {word:?} are not available in this version");
-    Err(Refusal::new("expect-relative", part, message).help("write the limit as a quantity"))
+const AGAINST: &[Against] = &[Against::Baseline, Against::Previous, Against::Start];
+
+/// Reads `baseline`, `1.5x previous` or `150% of start`; nothing when the text does not end in such a word.
+fn times(part: Part<'_>) -> Option<Result<(f64, Against), Refusal>> {
+    let against = AGAINST.iter().copied().find(|against| part.text.ends_with(against.word()))?;
+    let rest = &part.text[..part.text.len() - against.word().len()];
+    if rest.is_empty() {
+        return Some(Ok((1.0, against)));
+    }
+    if !rest.ends_with(char::is_whitespace) {
+        return None;
+    }
+    let rest = Part { text: rest.trim_end(), at: part.at };
+    let share = rest.text.strip_suffix("of").map(|share| Part { text: share.trim_end(), at: part.at });
+    Some(match share {
+        Some(share) => percent(share, against).map(|factor| (factor, against)),
+        None => factor(rest).map(|factor| (factor, against)),
+    })
+}
+
+fn percent(share: Part<'_>, against: Against) -> Result<f64, Refusal> {
+    let read = Quantity::parse(share.text).ok().filter(|q| q.unit == Unit::Percent && q.value > 0.0);
+    read.map(|q| q.value).ok_or_else(|| {
+        Refusal::new("expect-relative", share, format!("{:?} is not a share of the {against}", share.text))
+            .help(format!("write a share such as \"150% of {against}\", or a multiple such as \"1.5x {against}\""))
+    })
+}
+
+/// Reads the `1.5x` of a multiple.
+fn factor(part: Part<'_>) -> Result<f64, Refusal> {
+    let number = ["x", "×"].into_iter().find_map(|sign| part.text.strip_suffix(sign)).map(str::trim_end);
+    let read = number.and_then(|n| n.parse::<f64>().ok()).filter(|n| n.is_finite() && *n > 0.0);
+    read.ok_or_else(|| {
+        Refusal::new("expect-relative", part, format!("{:?} is not a multiple", part.text))
+            .help("write a multiple such as \"<= 1.5x baseline\", or \"within 10% of baseline\"")
+    })
+}
+
+/// Refuses sums: what is added has a unit of its own, and of a small baseline it is the whole limit.
+fn refuse_arithmetic(part: Part<'_>) -> Result<(), Refusal> {
+    let words: Vec<_> = part.text.split(|c: char| !c.is_alphanumeric()).collect();
+    match AGAINST.iter().find(|against| words.contains(&against.word())) {
+        None => Ok(()),
+        Some(against) => {
+            let message = format!("a limit stands to the {against} as a multiple or a share");
+            Err(Refusal::new("expect-relative", part, message)
+                .help(format!("write \"<= 1.5x {against}\", \"> {against}\" or \"within 10% of {against}\"")))
+        }
+    }
+}
+
+/// JSON holds text too, so that `== start` may mean the word.
+fn refuse_ambiguous(operand: Part<'_>, op: Op, kind: Kind) -> Result<(), Refusal> {
+    let word = AGAINST.iter().any(|against| operand.text == against.word());
+    match kind == Kind::Json && matches!(op, Op::Equal | Op::NotEqual) && word {
+        false => Ok(()),
+        true => Err(Refusal::new(
+            "expect-relative",
+            operand,
+            format!("{:?} may be a text or an earlier value", operand.text),
+        )
+        .help(format!("write {{ equals: {0} }} for the text, \"== 1x {0}\" for the value", operand.text))),
+    }
 }

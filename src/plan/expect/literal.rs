@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use super::comparator::of_kind;
 use crate::checklist::reading::Reading;
 use crate::diag::Diagnostic;
 use crate::model::{Kind, Literal, Quantity};
@@ -42,7 +43,7 @@ pub(crate) fn literal(reading: &mut Reading<'_>, kind: Kind, node: &Node) -> Opt
         (Kind::Text | Kind::Set, Data::Scalar { .. }) => text(reading, node, Place::Plain).map(Literal::Text),
         (Kind::Bool, Data::Scalar { .. }) => boolean(reading, node),
         (
-            Kind::Number | Kind::Ratio | Kind::Duration | Kind::Size | Kind::Rate | Kind::Quantity,
+            Kind::Number | Kind::Ratio | Kind::Duration | Kind::Size | Kind::Rate | Kind::Growth | Kind::Quantity,
             Data::Scalar { .. },
         ) => number(reading, kind, node),
     }
@@ -73,7 +74,7 @@ fn boolean(reading: &mut Reading<'_>, node: &Node) -> Option<Literal> {
 fn number(reading: &mut Reading<'_>, kind: Kind, node: &Node) -> Option<Literal> {
     let text = text(reading, node, Place::Plain)?;
     match Quantity::parse(&text) {
-        Ok(quantity) if quantity.fits(kind) => Some(Literal::Quantity(quantity)),
+        Ok(quantity) if quantity.fits(kind) => Some(Literal::Quantity(of_kind(quantity, kind))),
         Ok(_) => {
             let message = format!("{text:?} is never equal to a {}", kind.word());
             reading.say(Diagnostic::error("expect-kind", node.span, message));

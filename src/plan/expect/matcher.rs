@@ -24,9 +24,14 @@ pub(crate) fn matcher(reading: &mut Reading<'_>, kind: Kind, node: &Node) -> Opt
                 let message = "a yes or no is not one of a list".to_owned();
                 refuse(reading, "expect-kind", node, message)
             }
-            Kind::Number | Kind::Ratio | Kind::Duration | Kind::Size | Kind::Rate | Kind::Quantity | Kind::Text => {
-                members(reading, kind, node, items).map(Matcher::OneOf)
-            }
+            Kind::Number
+            | Kind::Ratio
+            | Kind::Duration
+            | Kind::Size
+            | Kind::Rate
+            | Kind::Growth
+            | Kind::Quantity
+            | Kind::Text => members(reading, kind, node, items).map(Matcher::OneOf),
         },
         Data::Map(entries) if entries.is_empty() => {
             refuse(reading, "asserts-nothing", node, "nothing is asserted here".into())

@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::*;
 use crate::diag::{Diagnostics, SourceMap};
 use crate::judge::words;
-use crate::model::{Kind, Literal, Matcher, Op, Quantity};
+use crate::model::{Against, Kind, Literal, Matcher, Op, Quantity, Relation};
 use crate::probe::{Compiling, Keys, Probe, keyed, measure};
 use crate::shape::Shape;
 use crate::template::Scope;
@@ -34,6 +34,7 @@ const KIND: ProbeKind = ProbeKind {
         measure("error_rate", Kind::Ratio, "the share of failures"),
         measure("value", Kind::Quantity, "a number of any unit"),
         measure("rate", Kind::Rate, "a number per second"),
+        measure("growth", Kind::Growth, "how fast it grows"),
         measure("ready", Kind::Set, "who is ready"),
         measure("ok", Kind::Bool, "whether it is well"),
         measure("exists", Kind::Bool, "whether it is there"),
@@ -106,6 +107,21 @@ fn every_form_of_the_language_compiles() {
         ("{ value: within 10% of 200 }", "value within 10% of 200"),
         ("{ value: 1.9 ± 0.1 }", "value 1.9 ± 0.1"),
         ("{ value: \"1.9 +- 0.1\" }", "value 1.9 ± 0.1"),
+        // Relative to an earlier value.
+        ("{ value: \"<= 1.5x baseline\" }", "value <= 1.5x baseline"),
+        ("{ latency: \"<=150% of baseline\" }", "latency <= 1.5x baseline"),
+        ("{ latency: \"< 2 × start\" }", "latency < 2x start"),
+        ("{ value: \"> previous\" }", "value > previous"),
+        ("{ json: { $.a: \"<= previous\" } }", "json[$.a] <= previous"),
+        ("{ json: { $.a: { equals: start } } }", "json[$.a] \"start\""),
+        ("{ value: within 10% of start }", "value within 10% of start"),
+        ("{ value: between 0.9x and 1.1x baseline }", "value between 0.9x and 1.1x baseline"),
+        ("{ value: { not: \"> 2x baseline\" } }", "value not > 2x baseline"),
+        ("{ body: \"== start\" }", "body \"start\""),
+        ("{ body: start }", "body \"start\""),
+        ("{ growth: \"< 1MiB/h\" }", "growth < 1MiB/h"),
+        ("{ growth: \"< 5\" }", "growth < 5/h"),
+        ("{ growth: 0 }", "growth 0"),
         // Matchers of text, lists and sets.
         ("{ body: { contains: up, starts_with: s } }", "body contains \"up\" and starts with \"s\""),
         ("{ body: { contains: [a, b] } }", "body contains \"a\" and contains \"b\""),
@@ -201,9 +217,19 @@ fn every_mistake_is_said_with_its_place() {
         ("{ value: \"within 10% of 0\" }", &["expect-syntax at \"0\""]),
         ("{ value: \"100 ± 5%\" }", &["expect-syntax at \"5%\""]),
         ("{ value: exsits }", &["expect-syntax at \"exsits\""]),
-        ("{ value: \"<= 1.5x baseline\" }", &["expect-relative at \"1.5x baseline\""]),
-        ("{ value: \"> previous\" }", &["expect-relative at \"previous\""]),
-        ("{ value: within 10% of start }", &["expect-relative at \"10% of start\""]),
+        ("{ value: \"<= baseline + 5\" }", &["expect-relative at \"baseline + 5\""]),
+        ("{ value: \"<= 1.5 * baseline\" }", &["expect-relative at \"1.5 *\""]),
+        ("{ value: \"<= 0x baseline\" }", &["expect-relative at \"0x\""]),
+        ("{ value: \"<= 10 of start\" }", &["expect-relative at \"10\""]),
+        ("{ value: baseline }", &["expect-syntax at \"baseline\""]),
+        ("{ value: 1.5x previous }", &["expect-syntax at \"1.5x previous\""]),
+        ("{ value: baseline ± 5 }", &["expect-syntax at \"baseline\""]),
+        ("{ value: between 1.1x and 0.9x start }", &["expect-syntax at \"1.1x and 0.9x start\""]),
+        ("{ value: between 5 and 1.1x start }", &["expect-relative at \"5\""]),
+        ("{ value: within 10% of 2x start }", &["expect-syntax at \"2x start\""]),
+        ("{ json: { $.a: \"== start\" } }", &["expect-relative at \"start\""]),
+        ("{ body: \"< start\" }", &["expect-kind at \"start\""]),
+        ("{ ready: \"<= 2x start\" }", &["expect-syntax at \"2x start\""]),
         ("{ body: { contians: x } }", &["expect-syntax at \"contians\""]),
         ("{ status: { zebra: x } }", &["expect-no-key at \"zebra\""]),
         ("{ json: ok }", &["expect-needs-key at \"ok\""]),
@@ -308,10 +334,23 @@ fn any_comparator() -> impl Strategy<Value = Matcher> {
             .prop_filter("a distance", |(_, distance)| distance.value >= 0.0)
             .prop_map(|(centre, distance)| Matcher::Around(centre, distance)),
         any_pair().prop_map(|(q, _)| Matcher::Equals(Literal::Quantity(q))),
+        any_relative(),
         (1_u8..=9).prop_map(Matcher::StatusClass),
         Just(Matcher::Exists),
         Just(Matcher::Absent),
     ]
+}
+
+fn any_relative() -> impl Strategy<Value = Matcher> {
+    let op = prop::sample::select(vec![Op::Less, Op::AtMost, Op::Greater, Op::AtLeast, Op::Equal, Op::NotEqual]);
+    let against = prop::sample::select(vec![Against::Baseline, Against::Previous, Against::Start]);
+    let factor = || prop_oneof![Just(1.0), 0.001..1000.0_f64];
+    let relation = prop_oneof![
+        (op, factor()).prop_map(|(op, factor)| Relation::Compare(op, factor)),
+        (factor(), factor()).prop_map(|(a, b)| Relation::Between(f64::min(a, b), f64::max(a, b))),
+        any_quantity("%").prop_map(|share| Relation::Within(share.value.abs())),
+    ];
+    (relation, against).prop_map(|(relation, against)| Matcher::Relative(relation, against))
 }
 
 proptest! {
@@ -325,7 +364,7 @@ proptest! {
     fn any_text_is_read_or_refused_and_never_panics(text in "([<>=!±]|between |within |[0-9.%a-z ]|\\PC){0,12}") {
         let kinds = [
             Kind::Number, Kind::Ratio, Kind::Duration, Kind::Size, Kind::Rate,
-            Kind::Quantity, Kind::Text, Kind::Json, Kind::Set, Kind::Bool,
+            Kind::Growth, Kind::Quantity, Kind::Text, Kind::Json, Kind::Set, Kind::Bool,
         ];
         for kind in kinds {
             if let Err(refusal) = comparator::parse(&text, kind) {

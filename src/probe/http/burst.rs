@@ -10,6 +10,7 @@ use super::fill::shown;
 use super::unanswered;
 use crate::model::{Found, Measures, Note, Observation, Sample, Value};
 use crate::probe::{Look, Wants};
+use crate::stats;
 use crate::sys::http::{BodyEnd, Fault, HttpError, Request};
 
 /// How many requests, and how many of them at a time.
@@ -142,15 +143,16 @@ impl Tally {
         // Who never got an answer waited longer than everybody else.
         self.latencies.extend(std::iter::repeat_n(f64::INFINITY, self.unanswered));
         self.latencies.sort_by(f64::total_cmp);
+        let percentile = |share| stats::quantile(&self.latencies, share).unwrap_or(f64::NAN);
         let mut measures = Measures::new();
         measures.plain("status", Value::Series(self.series()));
-        measures.plain("latency", Value::Number(rank(&self.latencies, 1.0)));
+        measures.plain("latency", Value::Number(percentile(1.0)));
         self.count(&mut measures, taking);
         let failed = self.unanswered + self.class(5);
         measures.plain("error_rate", Value::Number(failed as f64 / sent as f64));
         for (name, share) in [("latency.p50", 0.5), ("latency.p95", 0.95), ("latency.p99", 0.99), ("latency.max", 1.0)]
         {
-            measures.plain(name, Value::Number(rank(&self.latencies, share)));
+            measures.plain(name, Value::Number(percentile(share)));
         }
         measures.plain("rate", Value::Number(rate));
         Found::Measures(measures)
@@ -188,22 +190,9 @@ impl Tally {
     }
 }
 
-/// Returns the nearest-rank percentile of sorted values: the smallest that at least this share does not exceed.
-fn rank(sorted: &[f64], share: f64) -> f64 {
-    let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or(f64::NAN)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn percentiles_are_of_the_nearest_rank() {
-        let values: Vec<f64> = (1..=100).map(f64::from).collect();
-        assert_eq!([0.5, 0.95, 0.99, 1.0].map(|share| rank(&values, share)), [50.0, 95.0, 99.0, 100.0]);
-        assert_eq!(rank(&[7.0], 0.5), 7.0);
-    }
 
     #[test]
     fn requests_without_an_answer_are_the_slowest_and_do_not_count_for_the_rate() {

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::DateTime;
 
+use crate::model::quantity;
 use crate::promql::{self, Selector};
-use crate::source::prometheus::{Data, Endpoint, Point, When};
+use crate::source::Asked;
+use crate::source::prometheus::{Data, Point, When};
 
 /// The most questions that one explanation may cost.
 const MOST_QUESTIONS: u32 = 5;
@@ -14,9 +16,17 @@ const MOST_QUESTIONS: u32 = 5;
 const MOST_VALUES: usize = 8;
 
 /// Says in one line why there is no number: no series at all, or, with `nan`, nothing but NaN.
-pub(super) async fn explain(endpoint: &Endpoint<'_>, query: &str, when: When, nan: bool) -> String {
+pub(super) async fn explain(source: &Asked<'_>, query: &str, when: When, nan: bool) -> String {
+    let why = explained(source, query, when, nan).await;
+    match source.trouble() {
+        Some(trouble) => format!("{why}; {trouble}"),
+        None => why,
+    }
+}
+
+async fn explained(source: &Asked<'_>, query: &str, when: When, nan: bool) -> String {
     let Ok(parsed) = promql::parse(query) else { return "the query found nothing".into() };
-    let asking = Asking { endpoint, when, left: AtomicU32::new(MOST_QUESTIONS) };
+    let asking = Asking { source, when, left: AtomicU32::new(MOST_QUESTIONS) };
     if nan {
         return asking.why_nan(&parsed).await;
     }
@@ -50,14 +60,14 @@ enum Reason {
 enum Seen {
     /// Then, in words.
     Stopped(String),
-    /// Not in the last 24 hours.
+    /// Not for as long as is looked back.
     NotLately,
     /// It could not be asked.
     Unknown,
 }
 
 struct Asking<'a> {
-    endpoint: &'a Endpoint<'a>,
+    source: &'a Asked<'a>,
     when: When,
     left: AtomicU32,
 }
@@ -67,7 +77,7 @@ impl Asking<'_> {
         if !self.spend() {
             return None;
         }
-        match self.endpoint.query(query, self.when).await.ok()?.data {
+        match self.source.glimpse(query, self.when).await.ok()?.data {
             Data::Vector(points) => Some(points),
             Data::Scalar(at, value) => Some(vec![Point { labels: BTreeMap::new(), at, value }]),
             Data::Matrix(_) | Data::Text(_) | Data::Histograms => None,
@@ -129,23 +139,30 @@ impl Asking<'_> {
         match self.last_seen(name).await {
             Seen::Stopped(stopped) => return format!("the metric {metric} {stopped}"),
             Seen::Unknown => return format!("the metric {metric} has no series now"),
-            Seen::NotLately if !self.spend() => return format!("the metric {metric} has not existed in the last 24h"),
             Seen::NotLately => {}
         }
-        match self.endpoint.names_of(name).await {
+        let lately = quantity::seconds(self.source.history().0.as_secs_f64());
+        let absent = format!("the metric {metric} has not existed in the last {lately}");
+        if !self.spend() {
+            return absent;
+        }
+        match self.source.names_of(name).await {
             Ok(names) if names.is_empty() => format!("the metric {metric} has never existed here"),
-            Ok(_) => format!("the metric {metric} existed, but not in the last 24h"),
-            Err(_) => format!("the metric {metric} has not existed in the last 24h"),
+            Ok(_) => format!("the metric {metric} existed, but not in the last {lately}"),
+            Err(_) => absent,
         }
     }
 
     async fn last_seen(&self, selector: &str) -> Seen {
-        let Some(points) = self.ask(&format!("max(max_over_time(timestamp({selector})[1d:1m]))")).await else {
+        let (range, step) = self.source.history();
+        let (range, step) = (range.as_millis(), step.as_millis());
+        let query = format!("max(max_over_time(timestamp({selector})[{range}ms:{step}ms]))");
+        let Some(points) = self.ask(&query).await else {
             return Seen::Unknown;
         };
         let Some(point) = points.first() else { return Seen::NotLately };
         let Some(time) = DateTime::from_timestamp(point.value as i64, 0) else { return Seen::Unknown };
-        let ago = crate::model::quantity::seconds((point.at - point.value).max(0.0).round());
+        let ago = quantity::seconds((point.at - point.value).max(0.0).round());
         Seen::Stopped(format!("stopped at {} UTC, {ago} before", time.format("%Y-%m-%d %H:%M")))
     }
 }

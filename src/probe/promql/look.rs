@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
-use super::{empty, range};
-use crate::model::{Expectation, Found, MeasureName, Measures, Note, Observation, Sample, Value};
-use crate::probe::{Look, Probe, Wants};
+use super::beside::{Compare, found, rendered};
+use super::span::{Reach, Span, Window};
+use super::{COMPARED, empty, range};
+use crate::model::{Expectation, Found, MeasureName, Measures, Note, Observation, Reference, Sample, Value, quantity};
+use crate::probe::{Along, Look, Probe, Wants};
 use crate::promql;
-use crate::source::Failure;
-use crate::source::prometheus::{self, Answer, Data, Endpoint, Point, Row, When};
+use crate::source::prometheus::{self, Answer, Data, Point, Row, When};
+use crate::source::{Asked, Failure};
+use crate::stats::counter;
 use crate::template::{Scope, Template};
 
 /// A `promql` step.
@@ -24,38 +27,38 @@ pub(super) struct Promql {
     /// The comparison that was taken out, for `describe`.
     pub(super) limit: String,
     pub(super) span: Option<Span>,
+    /// What it is compared with, and what must hold of that.
+    pub(super) compare: Option<Compare>,
+    pub(super) not_worse: Option<Expectation>,
+    /// What is asked along with it, to hold it against.
+    pub(super) along: Option<Along>,
     pub(super) at: Option<Template>,
     pub(super) source: String,
-    /// The URL of the source, for limits per host.
-    pub(super) url: Template,
+    /// The URL of the source, for limits per host; nothing when it is asked without the network.
+    pub(super) url: Option<Template>,
+    /// Whether a look may wait for samples, by the clock.
+    pub(super) waits: bool,
     pub(super) any: bool,
     pub(super) max_series: usize,
-}
-
-/// A range and the distance of its points.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub(super) length: Duration,
-    pub(super) step: Duration,
-}
-
-impl Span {
-    /// Counts the points, both ends included.
-    fn points(self) -> u64 {
-        u64::try_from(self.length.as_nanos() / self.step.as_nanos().max(1)).unwrap_or(u64::MAX).saturating_add(1)
-    }
 }
 
 #[async_trait]
 impl Probe for Promql {
     fn describe(&self) -> String {
         let query: Vec<&str> = self.query.source().split_whitespace().collect();
-        let over = self.span.map(|s| format!(" over the last {}", words(s.length))).unwrap_or_default();
-        format!("asks {} for {}{}{over}", self.source, query.join(" "), self.limit)
+        let over = self.span.map(|span| format!(" over {}", span.words())).unwrap_or_default();
+        let to = self.compare.as_ref().map(|compare| {
+            let to: Vec<&str> = compare.to.source().split_whitespace().collect();
+            format!(", compared with {} over {}", to.join(" "), quantity::seconds(compare.over.as_secs_f64()))
+        });
+        format!("asks {} for {}{}{over}{}", self.source, query.join(" "), self.limit, to.unwrap_or_default())
     }
 
     fn implied(&self) -> Option<Expectation> {
-        self.implied.clone()
+        match (self.implied.clone(), self.not_worse.clone()) {
+            (Some(limit), Some(not_worse)) => Some(Expectation::All(vec![limit, not_worse])),
+            (limit, not_worse) => limit.or(not_worse),
+        }
     }
 
     fn series_any(&self) -> bool {
@@ -63,62 +66,129 @@ impl Probe for Promql {
     }
 
     fn host(&self, scope: &Scope) -> Option<String> {
-        prometheus::host(&self.url, scope)
+        prometheus::host(self.url.as_ref()?, scope)
+    }
+
+    fn source(&self) -> Option<&str> {
+        Some(&self.source)
+    }
+
+    fn needs(&self) -> Option<Duration> {
+        self.waits.then_some(Duration::ZERO)
+    }
+
+    fn can_look_back(&self) -> bool {
+        // What holdpoint scrapes itself begins with the run.
+        !self.waits
+    }
+
+    fn takes_along(&self) -> bool {
+        true
+    }
+
+    async fn along(&self, look: &Look<'_>) -> Vec<Reference> {
+        match &self.along {
+            Some(along) => self.baseline(along, look).await,
+            None => Vec::new(),
+        }
     }
 
     async fn observe(&self, look: &Look<'_>) -> Observation {
-        let query = match self.query.render(look.scope) {
-            Ok(query) => query.trim().to_owned(),
-            Err(error) => return Observation::new(self.query.source(), Found::refused(error.to_string())),
+        let mut observation = Observation::new(self.query.source(), Found::Measures(Measures::new()));
+        let query = match rendered(&self.query, look.scope) {
+            Ok(query) => query,
+            Err(failure) => {
+                observation.found = found(Err(failure));
+                return observation;
+            }
         };
-        let mut observation = Observation::new(query.as_str(), Found::Measures(Measures::new()));
-        // A variable may have made it invalid; the place is of no use any more.
-        if let (false, Err(error)) = (self.query.is_literal(), promql::parse(&query)) {
-            observation.found = Found::refused(format!("the query is not valid: {error}"));
-            return observation;
-        }
-        let endpoint = match look.sources.prometheus(Some(&self.source)) {
-            Some(source) => source.endpoint(look.world, look.scope, look.timeout),
-            None => Err(Failure::lasting(format!("there is no source {:?}", self.source))),
-        };
-        let found = match endpoint {
+        observation.request = query.clone();
+        let asked = match self.endpoint(look).await {
             Ok(endpoint) => {
                 observation.through = Some(endpoint.shown());
-                let found = self.ask(&endpoint, &query, look, &mut observation.notes).await;
-                if !matches!(found, Err(Failure { retry: true, .. })) {
+                endpoint.wait(&query, self.back()).await;
+                let asked = self.ask(&endpoint, &query, look, &mut observation.notes).await;
+                if !matches!(asked, Err(Failure { retry: true, .. })) {
                     observation.through = Some(endpoint.through().await);
                 }
-                found
+                observation.notes.extend(endpoint.notes().into_iter().map(|note| Note::warning(bounded(&note))));
+                asked
             }
             Err(failure) => Err(failure),
         };
-        observation.found = match found {
-            Ok(measures) => Found::Measures(measures),
-            Err(failure) => Found::CouldNotLook { cause: failure.cause, retry: failure.retry },
-        };
+        observation.found = found(asked);
         observation
     }
 }
 
 impl Promql {
+    /// Returns the back end with its address filled in.
+    pub(super) async fn endpoint<'l>(&self, look: &'l Look<'_>) -> Result<Asked<'l>, Failure> {
+        match look.sources.metrics(Some(&self.source)) {
+            Some(source) => source.open(look.world, look.scope, look.timeout).await,
+            None => Err(Failure::lasting(format!("there is no source {:?}", self.source))),
+        }
+    }
+
+    /// Returns the moment that is asked about, where the server's own now will not do.
+    pub(super) fn moment(&self, endpoint: &Asked<'_>, look: &Look<'_>) -> Result<DateTime<Utc>, Failure> {
+        Ok(self.fixed(look)?.unwrap_or_else(|| endpoint.now()))
+    }
+
+    /// Returns how far back is asked about, apart from how far back the query looks by itself.
+    pub(super) fn back(&self) -> Duration {
+        let span = match self.span.map(|span| span.reach) {
+            Some(Reach::Last(length)) => length,
+            Some(Reach::Soak) | None => Duration::ZERO,
+        };
+        span.max(self.compare.as_ref().map_or(Duration::ZERO, |compare| compare.over))
+    }
+
+    /// Returns the past moment that is asked about. One that is written down outweighs that of the look.
+    fn fixed(&self, look: &Look<'_>) -> Result<Option<DateTime<Utc>>, Failure> {
+        match &self.at {
+            None => Ok(look.as_of),
+            Some(template) => read_time(template, look.scope).map(Some),
+        }
+    }
+
     async fn ask(
         &self,
-        endpoint: &Endpoint<'_>,
+        endpoint: &Asked<'_>,
         query: &str,
         look: &Look<'_>,
         notes: &mut Vec<Note>,
     ) -> Result<Measures, Failure> {
-        let at = match &self.at {
-            None => None,
-            Some(template) => Some(read_time(template, look.scope)?),
+        // A step that only compares has no use for the value at one moment.
+        let alone = self.compare.is_some() && self.wants.iter().all(|name| name.name() == COMPARED);
+        let mut measures = match alone {
+            true => Measures::new(),
+            false => self.measures(endpoint, query, self.fixed(look)?, look, notes).await?,
         };
-        let now = at.unwrap_or_else(|| look.world.clock.now());
-        let when = match (self.span, at) {
-            (None, None) => When::Now,
-            (None, Some(at)) => When::At(at),
-            (Some(span), _) => When::Range { start: before(now, span.length), end: now, step: span.step },
+        if let Some(compare) = &self.compare {
+            let vectors = compare.ask(endpoint, query, look.scope, self.moment(endpoint, look)?).await?;
+            measures.plain(COMPARED, vectors);
+        }
+        Ok(measures)
+    }
+
+    /// Asks a query about a moment, or the range that ends then, and turns the answer into measures.
+    pub(super) async fn measures(
+        &self,
+        endpoint: &Asked<'_>,
+        query: &str,
+        at: Option<DateTime<Utc>>,
+        look: &Look<'_>,
+        notes: &mut Vec<Note>,
+    ) -> Result<Measures, Failure> {
+        let now = at.unwrap_or_else(|| endpoint.now());
+        let window = self.span.map(|span| span.window(now, look.soak)).transpose()?;
+        let (question, when) = match (window, at) {
+            (None, None) => (query.to_owned(), When::Now),
+            (None, Some(at)) => (query.to_owned(), When::At(at)),
+            (Some(window), _) => window.question(query),
         };
-        let answer = endpoint.query(query, when).await?;
+        let answer = endpoint.query(&question, when).await?;
         complete(&answer)?;
         notes.extend(answer.infos.iter().map(|i| Note::info(bounded(i))));
         self.bound(&answer)?;
@@ -135,7 +205,7 @@ impl Promql {
             Data::Vector(points) => {
                 self.vector(endpoint, query, when, points, &mut measures).await;
             }
-            Data::Matrix(rows) => self.matrix(endpoint, query, now, rows, notes, &mut measures).await?,
+            Data::Matrix(rows) => self.matrix(endpoint, query, window, rows, notes, &mut measures).await?,
             Data::Text(_) => return Err(Failure::lasting("the query gives a text, not numbers")),
             Data::Histograms => {
                 return Err(Failure::lasting(
@@ -162,14 +232,7 @@ impl Promql {
         }
     }
 
-    async fn vector(
-        &self,
-        endpoint: &Endpoint<'_>,
-        query: &str,
-        when: When,
-        points: Vec<Point>,
-        measures: &mut Measures,
-    ) {
+    async fn vector(&self, endpoint: &Asked<'_>, query: &str, when: When, points: Vec<Point>, measures: &mut Measures) {
         let count = points.len();
         let age = self.age(endpoint, query, when, &points).await;
         let samples: Vec<Sample> = points.into_iter().map(|p| Sample { labels: p.labels, value: p.value }).collect();
@@ -187,29 +250,31 @@ impl Promql {
 
     async fn matrix(
         &self,
-        endpoint: &Endpoint<'_>,
+        endpoint: &Asked<'_>,
         query: &str,
-        now: DateTime<Utc>,
+        window: Option<Window>,
         rows: Vec<Row>,
         notes: &mut Vec<Note>,
         measures: &mut Measures,
     ) -> Result<(), Failure> {
-        let wanted = |name: &&str| self.wants.is_empty() || self.wants.any(name);
+        let Some(window) = window else {
+            return Err(Failure::lasting("the query gives several samples a series, and no range is asked for"));
+        };
+        let wanted = |name: &&str| range::is_taken(name, &self.wants);
         let names: Vec<&'static str> = range::NAMES.iter().copied().filter(wanted).collect();
         let samples: Vec<Sample> = rows.iter().map(|r| Sample { labels: r.labels.clone(), value: 0.0 }).collect();
         let numbers = rows.iter().flat_map(|r| &r.samples).filter(|(_, v)| !v.is_nan()).count();
         let all = rows.iter().map(|r| r.samples.len()).sum::<usize>();
         if numbers == 0 {
-            let why = empty::explain(endpoint, query, When::At(now), all > 0).await;
+            let why = empty::explain(endpoint, query, When::At(window.end), all > 0).await;
             measures.plain("value", Value::NoData(why.clone()));
             for name in names.iter().chain(&["age"]) {
                 measures.plain(name, Value::NoData(why.clone()));
             }
         } else {
-            let points = self.span.map_or(0, Span::points);
-            let end = now.timestamp_millis() as f64 / 1000.0;
+            notes.extend(began_anew(query, &rows));
             // A million samples take a while to sort.
-            let computing = tokio::task::spawn_blocking(move || range::measure(&rows, &names, points, end));
+            let computing = tokio::task::spawn_blocking(move || range::measure(&rows, &names, window));
             let computed = computing.await;
             let computed = computed.map_err(|e| Failure::lasting(format!("the range could not be computed: {e}")))?;
             for (name, value) in computed {
@@ -242,14 +307,14 @@ impl Promql {
     }
 
     /// Asks how old the samples are, if anybody wants to know.
-    async fn age(&self, endpoint: &Endpoint<'_>, query: &str, when: When, points: &[Point]) -> Option<Value> {
+    async fn age(&self, endpoint: &Asked<'_>, query: &str, when: When, points: &[Point]) -> Option<Value> {
         match self.wants.any("age") {
             true => Some(self.age_of(endpoint, query, when, points).await),
             false => None,
         }
     }
 
-    async fn age_of(&self, endpoint: &Endpoint<'_>, query: &str, when: When, points: &[Point]) -> Value {
+    async fn age_of(&self, endpoint: &Asked<'_>, query: &str, when: When, points: &[Point]) -> Value {
         let selector = promql::parse(query).is_ok_and(|q| q.is_selector());
         if !selector {
             return Value::NoData(
@@ -274,7 +339,7 @@ impl Promql {
 
 /// Refuses an answer of which the server says that something may be missing or wrong in it: a part of what is looked
 /// through did not answer, so that neither its numbers nor their absence say anything.
-fn complete(answer: &Answer) -> Result<(), Failure> {
+pub(super) fn complete(answer: &Answer) -> Result<(), Failure> {
     let Some(first) = answer.warnings.first() else { return Ok(()) };
     let more = match answer.warnings.len() {
         1 => String::new(),
@@ -283,7 +348,7 @@ fn complete(answer: &Answer) -> Result<(), Failure> {
     let cause = format!("the server says that the answer may be incomplete: {}{more}", bounded(first));
     // What the query itself brings about would only come again.
     let lasting = answer.warnings.iter().any(|warning| warning.starts_with("PromQL "));
-    Err(Failure { cause, retry: !lasting })
+    Err(if lasting { Failure::lasting(cause) } else { Failure::passing(cause) })
 }
 
 fn read_time(template: &Template, scope: &Scope) -> Result<DateTime<Utc>, Failure> {
@@ -298,12 +363,18 @@ fn read_time(template: &Template, scope: &Scope) -> Result<DateTime<Utc>, Failur
         .ok_or_else(|| Failure::lasting(format!("at: {text:?} is neither an RFC 3339 time nor seconds since 1970")))
 }
 
-fn before(at: DateTime<Utc>, length: Duration) -> DateTime<Utc> {
-    TimeDelta::from_std(length).ok().and_then(|d| at.checked_sub_signed(d)).unwrap_or(DateTime::UNIX_EPOCH)
+/// Notices counters that began anew in the range: their last value less their first is not their growth.
+fn began_anew(query: &str, rows: &[Row]) -> Option<Note> {
+    let counter = |row: &&Row| row.labels.get("__name__").is_some_and(|name| name.ends_with("_total"));
+    let resets = |row: &Row| counter::resets(row.samples.iter().map(|(_, v)| *v).filter(|v| !v.is_nan()));
+    let count: usize = rows.iter().filter(counter).map(resets).sum();
+    let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+    (count > 0).then(|| Note::warning(format!("{query} began anew {times} in the range; `increase` evens that out")))
 }
 
-fn words(length: Duration) -> String {
-    crate::model::quantity::seconds(length.as_secs_f64())
+/// Says a time so that it can be asked about again.
+pub(super) fn time_words(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 fn bounded(text: &str) -> String {

@@ -1,11 +1,14 @@
 //! Asks a Prometheus. [`spec`] reads the step, [`check`] the query before anything runs, [`look`] asks, [`range`]
-//! computes the measures of a range, [`empty`] finds out why there is nothing.
+//! computes the measures of a range ([`span`] says which), [`beside`] asks for what the answer is held against, [`empty`]
+//! finds out why there is nothing.
 
+mod beside;
 mod check;
 mod empty;
 mod look;
 mod manual;
 mod range;
+mod span;
 mod spec;
 
 use crate::model::Kind;
@@ -36,8 +39,24 @@ const MEASURES: &[MeasureSpec] = &[
     measure("first", Kind::Quantity, "range: the oldest value of each series"),
     measure("last", Kind::Quantity, "range: the newest value of each series"),
     measure("delta", Kind::Quantity, "range: last less first of each series; resets are not evened out"),
-    measure("slope", Kind::Quantity, "range: growth of each series per second, by least squares"),
+    measure("increase", Kind::Quantity, "range: growth of each counter; where it fell, it began anew at 0"),
+    measure(
+        "slope",
+        Kind::Growth,
+        "range: growth of each series (robust: Theil-Sen); a limit without a unit is per hour",
+    ),
+    measure("slope_low", Kind::Growth, "range: the lower end of the slope's 95 % confidence interval"),
+    measure("slope_high", Kind::Growth, "range: the upper end of the slope's 95 % confidence interval"),
     measure("samples", Kind::Number, "range: how many points of each series have a number"),
-    measure("gaps", Kind::Number, "range: how many points of each series have none"),
+    measure(
+        "gaps",
+        Kind::Number,
+        "range: how many points of each series have none; with `scrape`, how many are missing",
+    ),
+    measure("longest_gap", Kind::Duration, "range: the longest time without a number, the ends of the range included"),
     measure("resets", Kind::Number, "range: how often each series fell: for a counter, how often it began anew"),
+    measure(COMPARED, Kind::Json, "comparison: every sample of both queries, from which it is judged"),
 ];
+
+/// The measure of a comparison.
+const COMPARED: &str = "compared";

@@ -79,7 +79,7 @@ pub struct Selection<'a> {
 }
 
 impl<'a> Selection<'a> {
-    pub(super) fn new(most: usize, stop: &'a Stop) -> Self {
+    pub(in crate::promql) fn new(most: usize, stop: &'a Stop) -> Self {
         Self { series: Vec::new(), samples: Vec::new(), most, stop }
     }
 
@@ -132,7 +132,7 @@ impl<'a> Selection<'a> {
     }
 
     /// Returns the series in the order in which they were found.
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&Labels, &[Sample])> {
+    pub(in crate::promql) fn iter(&self) -> impl ExactSizeIterator<Item = (&Labels, &[Sample])> {
         self.series.iter().map(|(labels, range)| (labels, &self.samples[range.clone()]))
     }
 }

@@ -1,9 +1,10 @@
 //! Events on their way into a store, in the text in which they are kept.
 
 use super::StoreError;
+use super::inbox::Settled;
 use super::summary::Change;
 use crate::event::Event;
-use crate::record::format;
+use crate::record::format::Writer;
 
 /// Consecutive events as they are stored, in one buffer that is used again from batch to batch.
 #[derive(Debug, Default)]
@@ -13,6 +14,8 @@ pub struct Batch {
     ends: Vec<usize>,
     scratch: Vec<u8>,
     change: Change,
+    settled: Settled,
+    writer: Writer,
 }
 
 impl Batch {
@@ -27,7 +30,7 @@ impl Batch {
         }
         self.scratch.clear();
         let wrong = |what: String| StoreError::Unwritable { seq: event.seq, what };
-        format::encode(event, &mut self.scratch).map_err(|e| wrong(e.to_string()))?;
+        self.writer.encode(event, &mut self.scratch).map_err(|e| wrong(e.to_string()))?;
         let json = std::str::from_utf8(&self.scratch).map_err(|e| wrong(e.to_string()))?;
         self.text.push_str(json);
         self.note(event);
@@ -45,6 +48,13 @@ impl Batch {
         self.text.clear();
         self.ends.clear();
         self.change = Change::default();
+        self.settled = Settled::default();
+    }
+
+    /// Forgets also what was written before, as it may not have been kept: the next look of each step is written in full.
+    pub fn start_over(&mut self) {
+        self.clear();
+        self.writer.forget();
     }
 
     /// Returns how many events there are.
@@ -67,6 +77,11 @@ impl Batch {
         &self.change
     }
 
+    /// Returns which requests the events settle.
+    pub(super) fn settled(&self) -> &Settled {
+        &self.settled
+    }
+
     /// Returns the texts in order.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
@@ -79,5 +94,6 @@ impl Batch {
         }
         self.ends.push(self.text.len());
         self.change.note(event);
+        self.settled.note(event);
     }
 }

@@ -40,6 +40,28 @@ pub enum StoreError {
         /// The number that was given.
         got: u64,
     },
+    /// Another process works on the run.
+    #[error("run {run} is in the hands of {by}; let it end first, or stop it")]
+    Owned {
+        /// The run.
+        run: RunId,
+        /// Who.
+        by: String,
+    },
+    /// Nothing is kept under the digest.
+    #[error("no file is kept under the digest {digest}; import the record together with its files")]
+    NoSuchBlob {
+        /// What was looked for.
+        digest: String,
+    },
+    /// A file is larger than what is kept.
+    #[error("the file has {size} bytes, at most {limit} are kept; give an excerpt, or a link to it in the note")]
+    TooLarge {
+        /// How many bytes it has.
+        size: usize,
+        /// How many are kept.
+        limit: usize,
+    },
     /// An event that cannot be written.
     #[error("event {seq} cannot be written: {what}; this is a fault of holdpoint, please report it")]
     Unwritable {

@@ -1,8 +1,11 @@
 //! Where runs are kept: what every store does, and the table of the stores there are.
 
 pub mod batch;
+pub mod blob;
 pub mod error;
+mod inbox;
 pub mod memory;
+pub mod owner;
 pub mod sqlite;
 pub mod summary;
 
@@ -10,12 +13,13 @@ use std::ops::ControlFlow;
 
 pub use batch::Batch;
 pub use error::StoreError;
+pub use owner::Owner;
 pub use summary::RunSummary;
 
 use super::Head;
 use super::chain::Digest;
 use crate::diag::near::did_you_mean;
-use crate::event::Event;
+use crate::event::{Event, Request};
 use crate::model::RunId;
 
 /// Takes the number, the stored text and the digest of an event; `Break` ends the reading.
@@ -52,6 +56,51 @@ pub trait RunStore: Send {
     /// # Errors
     /// The store cannot be read.
     fn runs(&self) -> Result<Vec<RunSummary>, StoreError>;
+
+    /// Makes this process the owner of a run, until what is returned is dropped or the process ends, however it ends.
+    /// Whoever writes a run owns it. Requests that an owner before had in hand can be taken again.
+    ///
+    /// # Errors
+    /// [`StoreError::Owned`] when another process owns it; the message names it.
+    fn own(&mut self, run: &RunId) -> Result<Owner, StoreError>;
+
+    /// Asks something of the owner of a run, and returns the number of the request.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchRun`], or the store cannot be written.
+    fn post(&mut self, run: &RunId, request: &Request) -> Result<u64, StoreError>;
+
+    /// Takes what was asked of a run since the last time, oldest first. Only its owner does so. A request stays in the
+    /// store until the event that answers it is appended, or the run ends.
+    ///
+    /// # Errors
+    /// The store cannot be written, or a request is damaged.
+    fn take_requests(&mut self, run: &RunId) -> Result<Vec<Request>, StoreError>;
+
+    /// Tells whether nothing has come of a request yet.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn waits(&self, request: u64) -> Result<bool, StoreError>;
+
+    /// Takes a request back: true when nothing had come of it, so that it can be done otherwise. The owner may have it
+    /// in hand still: take a request back only when there is no owner.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    fn withdraw(&mut self, request: u64) -> Result<bool, StoreError>;
+
+    /// Keeps a file, and returns the SHA-256 of its bytes in hexadecimal. The same bytes are kept once.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`], or the store cannot be written.
+    fn put_blob(&mut self, bytes: &[u8]) -> Result<String, StoreError>;
+
+    /// Returns a file that is kept, verified against its digest.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchBlob`], damage, or the store cannot be read.
+    fn blob(&self, digest: &str) -> Result<Vec<u8>, StoreError>;
 
     /// Appends events, all of them or none, and returns the new end of the run.
     ///

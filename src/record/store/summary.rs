@@ -21,6 +21,10 @@ pub struct RunSummary {
     pub started: Option<DateTime<Utc>>,
     /// When it ended; nothing while it goes on, or when it was cut.
     pub finished: Option<DateTime<Utc>>,
+    /// What it waits for, when its process has left for that.
+    pub paused: Option<String>,
+    /// When there is something to do again, where that is known.
+    pub due: Option<DateTime<Utc>>,
     /// The latest decision.
     pub decision: Option<Decision>,
     /// The end of its events; the number of the last one is how many there are.
@@ -30,8 +34,18 @@ pub struct RunSummary {
 impl RunSummary {
     /// Makes the summary of a run that has no events yet.
     pub(super) fn empty(run: &RunId, head: Head) -> Self {
-        let (name, path) = (String::new(), String::new());
-        Self { run: run.clone(), name, path, stage: None, started: None, finished: None, decision: None, head }
+        Self {
+            run: run.clone(),
+            name: String::new(),
+            path: String::new(),
+            stage: None,
+            started: None,
+            finished: None,
+            paused: None,
+            due: None,
+            decision: None,
+            head,
+        }
     }
 
     /// Returns how many events there are.
@@ -48,6 +62,8 @@ impl RunSummary {
             ("stage", self.stage != checklist.stage),
             ("start", self.started != Some(record.started)),
             ("end", self.finished != record.finished),
+            ("pause", self.paused != record.paused.as_ref().map(|paused| paused.why.clone())),
+            ("due time", self.due != record.paused.as_ref().and_then(|paused| paused.until)),
             ("decision", self.decision != record.decided.as_ref().map(|(decision, _)| *decision)),
         ]
         .into_iter()
@@ -62,6 +78,9 @@ pub(super) struct Change {
     begun: Option<(String, String, Option<String>, DateTime<Utc>)>,
     finished: Option<DateTime<Utc>>,
     decision: Option<Decision>,
+    paused: Option<(String, Option<DateTime<Utc>>)>,
+    /// Whether the run was taken up again, so that what was decided before is open.
+    reopened: bool,
 }
 
 impl Change {
@@ -73,13 +92,25 @@ impl Change {
                 self.begun = Some((head.name.clone(), head.path.clone(), head.stage.clone(), event.at));
             }
             EventKind::Decided { decision, .. } => self.decision = Some(*decision),
-            EventKind::RunFinished { .. } => self.finished = Some(event.at),
+            EventKind::RunFinished { .. } => {
+                (self.finished, self.paused) = (Some(event.at), None);
+            }
+            EventKind::Paused { why, until } => self.paused = Some((why.clone(), *until)),
+            EventKind::Resumed { .. } => *self = Self { reopened: true, begun: self.begun.take(), ..Self::default() },
             EventKind::Planned { .. }
             | EventKind::SectionStarted { .. }
             | EventKind::StepStarted { .. }
             | EventKind::Looked { .. }
             | EventKind::StepFinished { .. }
             | EventKind::SectionFinished { .. }
+            | EventKind::CheckpointStarted { .. }
+            | EventKind::Checked { .. }
+            | EventKind::Held { .. }
+            | EventKind::Released { .. }
+            | EventKind::Waiting { .. }
+            | EventKind::ClockMoved { .. }
+            | EventKind::Waived { .. }
+            | EventKind::Signed { .. }
             | EventKind::Interrupted { .. }
             | EventKind::Answered { .. } => {}
         }
@@ -93,7 +124,16 @@ impl Change {
             summary.stage.clone_from(stage);
             summary.started = Some(*at);
         }
-        summary.finished = self.finished.or(summary.finished);
+        if self.reopened {
+            (summary.finished, summary.decision) = (None, None);
+            (summary.paused, summary.due) = (None, None);
+        }
+        if let Some((why, until)) = &self.paused {
+            (summary.paused, summary.due) = (Some(why.clone()), *until);
+        }
+        if let Some(at) = self.finished {
+            (summary.finished, summary.paused, summary.due) = (Some(at), None, None);
+        }
         summary.decision = self.decision.or(summary.decision);
     }
 }

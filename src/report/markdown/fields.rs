@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use minijinja::value::{Enumerator, Object, ObjectRepr, Serde, Value};
 
-use crate::model::Outcome;
+use crate::model::{Outcome, StepId};
 use crate::report::view::{Place, RunView, Step, skip_word, weight_word};
 
 /// A field of a step: its name, what it is, how it is made.
@@ -34,11 +34,20 @@ const FIELDS: &[Field] = &[
     ("through", "what was looked through, if not the service itself", |s| s.through().into()),
     ("window", "when it looks, `within 10m, every 5s`; empty for once", |s| s.window().into()),
     ("looks", "how many looks it took", |s| s.looks().into()),
+    ("spark", "the numbers that it found over time, drawn as `▁▃█`; empty when they never changed", |s| {
+        s.spark().into()
+    }),
+    ("range", "the least and the greatest of them: `0.8 … 2.1`; empty when they never changed", |s| s.range().into()),
+    ("against", "what relative limits were held against: name, value, origin", |s| {
+        Value::from(Serde(s.against_words()))
+    }),
     ("took", "how long it took, in words", |s| s.took().into()),
     ("seconds", "how long it took, in seconds; none when it never ended", |s| s.seconds().into()),
     ("flaky", "whether it passed only after an error of looking was tried again", |s| s.flaky().into()),
     ("skip", "why it was not run, in a word; empty when it was", |s| s.skip().map_or("", skip_word).into()),
     ("changes", "what it changes in the world; empty when nothing", |s| s.changes().unwrap_or("").into()),
+    ("then_of", "the action that it verifies; empty for others", |s| id(&s.record().outline.then_of)),
+    ("fallback_for", "the action in whose place it acted; empty for others", |s| id(&s.record().outline.fallback_for)),
     ("instruction", "the task of a manual step that waits", |s| s.instruction().into()),
     ("notes", "remarks: level (`info`, `warning`), text", |s| Value::from(Serde(s.notes()))),
     ("warnings", "the texts of the remarks that a reader should see", |s| warnings(s)),
@@ -72,7 +81,7 @@ const MANUAL: &str = "\
 A report template is a minijinja template. Whatever it puts out is escaped as Markdown; `| raw` opts out. An unknown \
 variable is an error.
 
-Filters of its own: `code` (between backticks), `block(indent)` (a fenced block), `link` (an address), `markdown` (text \
+Filters of its own: `sign` (the sign for an outcome), `code` (between backticks), `block(indent)` (a fenced block), `link` (an address), `markdown` (text \
 that is Markdown already).
 
 Variables:
@@ -87,7 +96,12 @@ from), roles (role, needs, members), appendix (title, text, columns, rows), even
 empty text
 - `attention`: the steps that need attention, the most urgent first; `trial`: steps on probation; `not_run`: steps that \
 were not run
-- `sections`, `actions`: each with id, name, description, part, line, counts, counts_words, trial (how many), steps (of a \
+- `grid`: the cells of a matrix: columns, rows (name, outcomes); none without one
+- `timetable`: the occasions of a soak: n, what, due, observed, outcome, counts; of a long one those that did not pass in \
+time, and `timetable_left_out` the number of the others
+- `holds`: hold points: id, section, roles, state, by, how, at, note; `happened`: pauses, resumptions and clocks: at, what
+- `waivers`: file, digest, list (step, reason, approved_by, from, until); none without
+- `guards`, `sections`, `actions`: each with cell, id, name, description, part, line, counts, counts_words, trial (how many), steps (of a \
 section, those that ran and are not on probation)
 - `next`: what to do next: name, value (the command)
 
@@ -151,6 +165,10 @@ fn word(text: &Option<String>) -> Value {
     text.as_deref().unwrap_or("").into()
 }
 
+fn id(id: &Option<StepId>) -> Value {
+    id.as_ref().map_or("", StepId::as_str).into()
+}
+
 fn warnings(step: &Step<'_>) -> Value {
     let warnings = step.notes().iter().filter(|n| n.level == crate::model::observation::NoteLevel::Warning);
     warnings.map(|n| Value::from(n.text.as_str())).collect()
@@ -161,6 +179,11 @@ fn evidence(step: &Step<'_>) -> Value {
     items
         .map(|e| minijinja::context! { title => e.title.as_str(), text => e.text.as_str(), left_out => e.left_out })
         .collect()
+}
+
+/// Returns the sign for the word of an outcome.
+pub(super) fn sign(word: &str) -> &'static str {
+    Outcome::ALL.into_iter().find(|outcome| outcome.word() == word).map_or("", mark)
 }
 
 fn mark(outcome: Outcome) -> &'static str {

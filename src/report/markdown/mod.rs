@@ -13,10 +13,12 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, context};
 
-use super::view::{Counts, RunView, part_word};
+use super::view::{Counts, Occasion, Place, RunView, part_word};
 use super::{Format, Options, ReportError, plain};
-use crate::model::Decision;
+use crate::signoff::Claim;
 use crate::model::outline::{Part, Weight};
+use crate::model::{Decision, Outcome};
+use crate::signoff::approval::RoleState;
 use crate::template;
 
 pub use fields::manual;
@@ -32,6 +34,9 @@ pub const FORMAT: Format = Format {
 
 /// The built-in template: a start for one's own.
 pub const TEMPLATE: &str = include_str!("signoff.md.j2");
+
+/// The most blank lines for one role.
+const BLANKS: usize = 50;
 
 /// Steps of the virtual machine that a template may take, and how many more for each step of the run.
 const FUEL: (u64, u64) = (1_000_000, 20_000);
@@ -97,6 +102,7 @@ fn environment(view: &RunView) -> Environment<'static> {
     environment.add_filter("block", |text: &str, indent: Option<usize>| {
         Value::from_safe_string(escape::block(text, indent.unwrap_or(0)))
     });
+    environment.add_filter("sign", |outcome: &str| Value::from_safe_string(fields::sign(outcome).to_owned()));
     environment.add_filter("markdown", |text: &str| Value::from_safe_string(plain::lines(text).into_owned()));
     environment
 }
@@ -105,6 +111,8 @@ fn environment(view: &RunView) -> Environment<'static> {
 fn data(view: &RunView) -> Value {
     let sections: Vec<Value> = view.sections().map(|index| section(view, index)).collect();
     let actions: Vec<Value> = view.actions().map(|index| section(view, index)).collect();
+    let guards: Vec<Value> = view.guards().map(|index| section(view, index)).collect();
+    let (timetable, timetable_left_out) = brief(view.timetable());
     context! {
         decision => view.decision().word(),
         mark => mark(view.decision()),
@@ -114,22 +122,44 @@ fn data(view: &RunView) -> Value {
         counts_words => view.counts().words(),
         head => Value::from(Serde(view.head())),
         attention => fields::list(view, Arc::clone(view.attention())),
+        grid => Value::from(Serde(view.grid())),
+        timetable => Value::from(Serde(timetable)),
+        timetable_left_out,
+        holds => Value::from(Serde(view.holds())),
+        happened => Value::from(Serde(view.happened())),
+        waivers => Value::from(Serde(view.waivers())),
+        remarks => Value::from(Serde(view.remarks())),
+        signatures => Value::from(Serde(view.signatures())),
+        conditions => Value::from(Serde(view.conditions())),
+        signature_commands => view.signature_commands(),
+        unsigned => Value::from(Serde(unsigned(view))),
+        guards,
         sections,
         actions,
         trial => fields::list(view, Arc::clone(view.trial())),
         not_run => fields::list(view, Arc::clone(view.not_run())),
         next => Value::from(Serde(view.next_steps())),
+        claim => Claim::of(view.record(), view.decision()).text(),
     }
+}
+
+/// The roles that still miss people, each as often as one is missing, with those who may sign.
+fn unsigned(view: &RunView) -> Vec<(String, String)> {
+    let blanks = |role: &RoleState| {
+        let missing = usize::try_from(role.missing()).unwrap_or(usize::MAX).min(BLANKS);
+        std::iter::repeat_n((role.role.clone(), role.members.join(", ")), missing).collect::<Vec<_>>()
+    };
+    view.roles().iter().flat_map(blanks).collect()
 }
 
 fn section(view: &RunView, index: usize) -> Value {
     let section = &view.record().sections[index];
     let outline = &section.outline;
     let ran = view.ran(index);
-    // Actions have no parts of their own for what did not run or is on probation, so that they keep all of their steps.
+    // What is on probation has a part of its own, but not among guards and actions.
     let places = match outline.part {
         Part::Section => ran,
-        Part::OnGo | Part::OnNoGo | Part::Always => (0..section.steps.len()).map(|i| (index, i)).collect(),
+        Part::Guard | Part::OnGo | Part::OnNoGo | Part::Always => acted(view, index),
     };
     context! {
         id => outline.id.as_str(),
@@ -137,11 +167,40 @@ fn section(view: &RunView, index: usize) -> Value {
         description => outline.description.as_deref().unwrap_or(""),
         part => part_word(section),
         line => outline.origin.to_string(),
+        // A name that tells its cell already needs no telling twice.
+        cell => Some(view.cell(section)).filter(|cell| !outline.name.contains(cell.as_str())).unwrap_or_default(),
         counts => Value::from(Serde(Counts::of_section(section))),
         counts_words => Counts::of_section(section).words(),
         trial => section.steps.iter().filter(|s| s.outline.weight == Weight::Trial).count(),
         steps => fields::list(view, places.into()),
     }
+}
+
+/// Returns the places of a section's steps that were not skipped.
+fn acted(view: &RunView, index: usize) -> Vec<Place> {
+    let places = (0..view.record().sections[index].steps.len()).map(|i| (index, i));
+    places.filter(|place| view.step(*place).is_some_and(|step| step.outcome() != Outcome::Skipped)).collect()
+}
+
+/// How many occasions of a soak the document lists one by one.
+const LISTED: usize = 60;
+
+/// Leaves out what passed in time where there is too much of it; what did not, the start, the end and what comes next
+/// stay. Tells how many were left out.
+fn brief(all: Vec<Occasion>) -> (Vec<Occasion>, usize) {
+    let count = all.len();
+    if count <= LISTED {
+        return (all, 0);
+    }
+    let next = all.iter().position(|o| o.observed == "not yet");
+    let dull = |n: usize, o: &Occasion| {
+        let passed = o.observed == "in time" && matches!(o.outcome, "pass" | "");
+        let to_come = o.observed == "not yet" && next.is_some_and(|next| n > next);
+        n > 0 && n + 1 < count && (passed || to_come)
+    };
+    let kept: Vec<_> = all.into_iter().enumerate().filter(|(n, o)| !dull(*n, o)).map(|(_, o)| o).collect();
+    let left_out = count - kept.len();
+    (kept, left_out)
 }
 
 fn mark(decision: Decision) -> &'static str {

@@ -41,7 +41,7 @@ impl Counts {
         let mut counts = Self::default();
         for section in &record.sections {
             match section.outline.part {
-                Part::Section => counts.add_section(section),
+                Part::Section | Part::Guard => counts.add_section(section),
                 Part::OnGo | Part::OnNoGo | Part::Always => counts.actions += section.steps.len(),
             }
         }

@@ -4,22 +4,27 @@
 //! of a hundred thousand steps takes no more memory than the record itself.
 
 mod counts;
+mod course;
 mod expected;
 mod head;
 mod next;
+pub mod people;
 mod step;
 
 use std::sync::Arc;
 
 pub use counts::Counts;
+pub use course::{Grid, GridRow, Happened, HoldView, Occasion, WaiverView, WaiversView};
 pub use head::{AppendixView, Head, InputView, Pair, RoleView, machine_moment, moment};
-pub use step::{FindingView, Step};
+pub use people::SignatureView;
+pub use step::{FindingView, SampleView, Step};
 
 use crate::event::Skip;
-use crate::model::outline::{Part, Weight};
+use crate::model::outline::{Part, Role, Weight};
 use crate::model::{Decision, Outcome};
 use crate::record::{RunRecord, SectionRecord};
 use crate::signoff::Ruling;
+use crate::signoff::approval::RoleState;
 
 /// A run as its readers see it. Cheap to clone.
 #[derive(Clone)]
@@ -86,7 +91,8 @@ impl RunView {
             (Outcome::Warn, Weight::Required | Weight::Optional) => strict,
             (Outcome::Pass | Outcome::Pending | Outcome::Skipped | Outcome::NotApplicable, _) => false,
         };
-        let against = against && step.section().outline.part == Part::Section;
+        let counts = matches!(step.section().outline.part, Part::Section | Part::Guard);
+        let against = against && counts;
         against && self.is_red()
     }
 
@@ -148,9 +154,14 @@ impl RunView {
         self.parts(|part| part == Part::Section)
     }
 
+    /// Returns the indexes of the parts that are watched beside everything else.
+    pub fn guards(&self) -> impl Iterator<Item = usize> {
+        self.parts(|part| part == Part::Guard)
+    }
+
     /// Returns the indexes of the parts that act on the decision.
     pub fn actions(&self) -> impl Iterator<Item = usize> {
-        self.parts(|part| part != Part::Section)
+        self.parts(|part| !matches!(part, Part::Section | Part::Guard))
     }
 
     fn parts(&self, take: fn(Part) -> bool) -> impl Iterator<Item = usize> {
@@ -168,6 +179,71 @@ impl RunView {
         (0..of.steps.len()).filter(ran).map(|i| (section, i)).collect()
     }
 
+    /// Returns the occasions of a soak, those to come among them.
+    pub fn timetable(&self) -> Vec<Occasion> {
+        course::timetable(&self.0.record)
+    }
+
+    /// Returns the cells of a matrix against its sections.
+    pub fn grid(&self) -> Option<Grid> {
+        course::grid(&self.0.record)
+    }
+
+    /// Returns the hold points.
+    pub fn holds(&self) -> Vec<HoldView> {
+        course::holds(&self.0.record)
+    }
+
+    /// Names the cell of a section, the outermost first; empty without a matrix.
+    pub fn cell(&self, section: &SectionRecord) -> String {
+        course::cell(section)
+    }
+
+    /// Returns the waivers in effect.
+    pub fn waivers(&self) -> Option<WaiversView> {
+        course::waivers(&self.0.record)
+    }
+
+    /// Returns what happened on the way: pauses, resumptions, clocks.
+    pub fn happened(&self) -> Vec<Happened> {
+        course::happened(&self.0.record)
+    }
+
+    /// Returns what a reader should see beside the steps: waived failures, waivers and signatures that do not act.
+    pub fn remarks(&self) -> &[String] {
+        &self.0.ruling.remarks
+    }
+
+    /// Returns the conditions under which people agreed.
+    pub fn conditions(&self) -> &[String] {
+        &self.0.ruling.conditions
+    }
+
+    /// Returns who signed.
+    pub fn signatures(&self) -> Vec<SignatureView> {
+        people::signatures(&self.0.ruling.holds, &self.0.ruling.approval)
+    }
+
+    /// Returns the roles that must sign at the end, and who fills them.
+    pub fn roles(&self) -> Vec<RoleState> {
+        let ruled = &self.0.ruling.approval.roles;
+        let asked = |role: &Role| RoleState {
+            role: role.role.clone(),
+            needs: role.needs,
+            members: role.members.clone(),
+            by: Vec::new(),
+        };
+        match ruled.is_empty() {
+            true => self.record().header.roles.iter().map(asked).collect(),
+            false => ruled.clone(),
+        }
+    }
+
+    /// Returns the commands that verify the signatures without this program, one a line; nothing without signatures.
+    pub fn signature_commands(&self) -> String {
+        people::commands(&self.record().run, &self.signatures())
+    }
+
     /// Returns the commands that lead on from here, each with what it does.
     pub fn next_steps(&self) -> Vec<Pair> {
         next::steps(self)
@@ -178,6 +254,7 @@ impl RunView {
 pub fn part_word(section: &SectionRecord) -> &'static str {
     match section.outline.part {
         Part::Section => "section",
+        Part::Guard => "guards",
         Part::OnGo => "after a go",
         Part::OnNoGo => "after a no-go",
         Part::Always => "always",

@@ -3,7 +3,8 @@
 use crate::event::Skip;
 use crate::model::{Decision, Found, Outcome};
 
-use super::{Pair, RunView, Step};
+use super::head::moment;
+use super::{HoldView, Pair, RunView, Step};
 
 /// How many pending steps are told one by one.
 const MOST: usize = 5;
@@ -22,6 +23,18 @@ pub(super) fn steps(view: &RunView) -> Vec<Pair> {
         let more = manual.len() - MOST;
         list.push(Pair::new(format!("Answer {more} more in the same way; list them"), format!("holdpoint show {run}")));
     }
+    for hold in view.holds().into_iter().filter(|hold| hold.state == "waiting") {
+        list.extend(hold_steps(&hold, run));
+    }
+    if let Some(paused) = &view.record().paused {
+        let when = paused.until.map(|until| format!(" (there is something to do from {})", moment(until)));
+        list.push(Pair::new(
+            format!("Go on with the run{}", when.unwrap_or_default()),
+            format!("holdpoint resume {run}"),
+        ));
+    } else if view.record().interrupted.is_some() || view.record().finished.is_none() {
+        list.push(Pair::new("Take the run up where it was cut", format!("holdpoint resume {run}")));
+    }
     let path = shell(&view.record().header.checklist.path);
     if pending().any(|s| s.changes().is_some()) {
         let command = format!("holdpoint run {path} --allow-changes");
@@ -31,10 +44,29 @@ pub(super) fn steps(view: &RunView) -> Vec<Pair> {
     if refused {
         list.push(Pair::new("Run what --read-only refused", format!("holdpoint run {path}")));
     }
+    if view.decision() == Decision::Held && view.record().finished.is_some() {
+        list.extend(view.roles().iter().filter(|role| role.missing() > 0).map(|role| {
+            let command = format!("holdpoint sign {run} --role {} --decision approve", shell(&role.role));
+            Pair::new(format!("Sign as {} (or --decision conditional, reject)", role.role), command)
+        }));
+    }
     if matches!(view.decision(), Decision::NoGo | Decision::Undecided) {
         list.push(Pair::new("Look at the run again", format!("holdpoint show {run}")));
     }
     list
+}
+
+fn hold_steps(hold: &HoldView, run: &str) -> Vec<Pair> {
+    let (section, id) = (&hold.section, &hold.id);
+    let release = || Pair::new(format!("Release {section:?} (or --decline)"), format!("holdpoint release {run} {id}"));
+    let sign = |role: &String| {
+        let command = format!("holdpoint sign {run} --hold {id} --role {role} --decision approve");
+        Pair::new(format!("Release {section:?} as {role} (or --decision reject)"), command)
+    };
+    match hold.roles.is_empty() {
+        true => vec![release()],
+        false => hold.roles.iter().map(sign).collect(),
+    }
 }
 
 fn waits_for_a_person(step: &Step<'_>) -> bool {

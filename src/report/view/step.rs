@@ -3,14 +3,19 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::event::{Answer, Look, Skip, StepResult};
 use crate::model::outline::{Guidance, Weight};
-use crate::model::{Evidence, Finding, Found, Note, Observation, Outcome, quantity};
+use crate::model::{Evidence, Finding, Found, Note, Observation, Outcome, Reference, Value, quantity};
+use crate::record::track::Point;
 use crate::record::{SectionRecord, StepRecord};
 
 use super::expected;
+
+/// How many characters a drawing of numbers over time takes at most.
+const SPARK: usize = 48;
 
 /// How many findings a single line names.
 const NAMED: usize = 4;
@@ -41,6 +46,34 @@ pub struct FindingView {
     /// The limit as a number, where there is exactly one.
     #[serde(serialize_with = "number")]
     pub limit: Option<f64>,
+}
+
+/// What a step found at one of its looks or checkpoints.
+#[derive(Clone, Copy, Debug)]
+pub struct SampleView<'a> {
+    /// The number of the checkpoint, in a soak.
+    pub n: Option<u32>,
+    /// When it was observed: for a look into the past, the time that was asked about.
+    pub at: DateTime<Utc>,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// The first number that was held against a limit.
+    pub value: Option<f64>,
+    /// That limit.
+    pub limit: Option<f64>,
+    /// Why, for everything but a plain pass.
+    pub reason: &'a str,
+}
+
+/// What a relative limit was held against.
+#[derive(Clone, Debug, Serialize)]
+pub struct AgainstView {
+    /// `baseline`, `previous` or `start`.
+    pub name: &'static str,
+    /// The value, in words.
+    pub value: String,
+    /// Where it comes from.
+    pub origin: String,
 }
 
 impl<'a> Step<'a> {
@@ -148,6 +181,62 @@ impl<'a> Step<'a> {
         self.observation().map_or(&[], |o| &o.evidence)
     }
 
+    /// Walks over what the step found each time: at every checkpoint of a soak, or at every look of a step that looks
+    /// more than once.
+    pub fn samples(&self) -> impl Iterator<Item = SampleView<'a>> + use<'a> {
+        let record = self.record;
+        let checks = record.checks.told().map(|(point, reason)| SampleView::of(point, reason, true));
+        let looks = record.looks.told().filter(|_| record.checks.is_empty());
+        checks.chain(looks.map(|(point, reason)| SampleView::of(point, reason, false)))
+    }
+
+    /// Draws the numbers that the step found over time; empty when they never changed.
+    pub fn spark(&self) -> String {
+        let values: Vec<f64> = self.samples().map(|s| s.value.unwrap_or(f64::NAN)).collect();
+        let mut finite = values.iter().filter(|v| v.is_finite());
+        let first = finite.next();
+        match finite.any(|v| Some(v) != first) {
+            true => crate::stats::sparkline(&values, SPARK),
+            false => String::new(),
+        }
+    }
+
+    /// Words the least and the greatest number that the step found over time; empty when they never changed.
+    pub fn range(&self) -> String {
+        let (mut low, mut high, mut count) = (f64::INFINITY, f64::NEG_INFINITY, 0);
+        for value in self.samples().filter_map(|s| s.value).filter(|v| v.is_finite()) {
+            (low, high, count) = (low.min(value), high.max(value), count + 1);
+        }
+        match count {
+            n if n > 1 && low < high => format!("{} … {} ({n} values)", quantity::plain(low), quantity::plain(high)),
+            _ => String::new(),
+        }
+    }
+
+    /// Returns what its relative limits were held against, in words: name, value, origin.
+    pub fn against_words(&self) -> Vec<AgainstView> {
+        let word = |reference: &Reference| AgainstView {
+            name: reference.name.word(),
+            value: match &reference.value {
+                Value::Number(value) => quantity::plain(*value),
+                Value::Series(series) if series.len() == 1 => quantity::plain(series[0].value),
+                Value::Series(series) => format!("{} series", series.len()),
+                Value::Text(text) => text.clone(),
+                Value::Bool(truth) => truth.to_string(),
+                Value::Json(json) => json.to_string(),
+                Value::Set(words) => words.join(", "),
+                Value::Missing(reason) | Value::NoData(reason) => format!("none: {reason}"),
+            },
+            origin: reference.origin.clone(),
+        };
+        self.against().iter().map(word).collect()
+    }
+
+    /// Returns what its relative limits were held against, and where that comes from.
+    pub fn against(&self) -> &'a [Reference] {
+        self.look().map_or(&[], |look| &look.against)
+    }
+
     /// Returns the answer that counts.
     pub fn answer(&self) -> Option<&'a Answer> {
         self.record.answers.last()
@@ -181,7 +270,10 @@ impl<'a> Step<'a> {
 
     /// Returns one line that says why; empty for a plain pass.
     pub fn reason(&self) -> Cow<'a, str> {
-        let Some(result) = self.result() else { return Cow::Borrowed("cut off before it ended") };
+        let Some(result) = self.result() else {
+            let waits = self.record.open == Outcome::Pending;
+            return Cow::Borrowed(if waits { "waits with the run" } else { "cut off before it ended" });
+        };
         match (result.reason.as_str(), result.look.as_deref()) {
             ("", Some(look)) => Cow::Borrowed(&look.verdict.summary),
             (reason, _) => Cow::Borrowed(reason),
@@ -206,7 +298,10 @@ impl<'a> Step<'a> {
     pub fn instruction(&self) -> &'a str {
         match self.observation().map(|o| &o.found) {
             Some(Found::Waiting { instruction }) => instruction,
-            Some(Found::Measures(_) | Found::NoAnswer { .. } | Found::CouldNotLook { .. }) | None => "",
+            Some(
+                Found::Measures(_) | Found::NoAnswer { .. } | Found::CouldNotLook { .. } | Found::NotEnough { .. },
+            )
+            | None => "",
         }
     }
 
@@ -239,6 +334,7 @@ impl<'a> Step<'a> {
             (None, None) => self.reason().into_owned(),
             (None, Some(Found::NoAnswer { cause })) => format!("no answer: {cause}"),
             (None, Some(Found::CouldNotLook { cause, .. })) => format!("could not look: {cause}"),
+            (None, Some(Found::NotEnough { cause })) => format!("not enough to say: {cause}"),
             (None, Some(Found::Waiting { instruction })) => format!("waits: {instruction}"),
             (None, Some(Found::Measures(_))) => {
                 let told = self.telling(|f| &f.observed);
@@ -267,6 +363,13 @@ impl<'a> Step<'a> {
             out.push_str(side(finding));
         }
         out
+    }
+}
+
+impl<'a> SampleView<'a> {
+    fn of(point: Point, reason: &'a str, check: bool) -> Self {
+        let Point { n, at, outcome, value, limit } = point;
+        Self { n: check.then_some(n), at, outcome, value, limit, reason }
     }
 }
 

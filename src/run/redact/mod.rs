@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::event::{EventKind, StepResult};
-use crate::model::{Observation, Secret, Value, Verdict};
+use crate::model::{Observation, Reference, Secret, Value, Verdict};
 
 use pieces::Pieces;
 
@@ -84,6 +84,11 @@ impl Redactor {
     /// Masks and bounds an observation.
     pub fn observation(&self, observation: &mut Observation) {
         walk::observation(self, observation);
+    }
+
+    /// Masks and bounds what a look was held against.
+    pub fn references(&self, references: &mut [Reference]) {
+        walk::references(self, references);
     }
 
     /// Masks and bounds a verdict.

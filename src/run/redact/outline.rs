@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use super::{MASK, Redactor};
 use crate::event::EventKind;
 use crate::model::outline::{Appendix, ChecklistHead, Guidance, Header, SectionOutline, StepOutline};
+use crate::model::waiver::Waiver;
 use crate::model::{Expectation, Literal, Matcher, MeasureName, Quantity};
 
 /// Masks an event that does not come from a worker. What workers tell is masked by them, before it is cut to size.
@@ -19,7 +20,23 @@ pub(super) fn event(redactor: &Redactor, kind: &mut EventKind) {
         }
         EventKind::StepStarted { doing, .. } => text(redactor, doing),
         EventKind::Interrupted { cause } => text(redactor, cause),
-        EventKind::Answered { answer, .. } => text(redactor, &mut answer.note),
+        EventKind::Answered { answer, .. } => {
+            text(redactor, &mut answer.note);
+            texts(redactor, answer.evidence.iter_mut().map(|file| &mut file.name));
+        }
+        EventKind::Released { release, .. } => texts(redactor, [&mut release.note, &mut release.by]),
+        EventKind::Paused { why, .. } | EventKind::Waiting { why, .. } => text(redactor, why),
+        EventKind::ClockMoved { what } => text(redactor, what),
+        EventKind::Waived { waivers } => {
+            text(redactor, &mut waivers.file);
+            waivers.waivers.iter_mut().for_each(|one| waiver(redactor, one));
+        }
+        EventKind::Resumed { resumption } => texts(redactor, &mut resumption.accepted),
+        // A signed text is checked for secrets before it is signed: to mask it here would break it.
+        EventKind::Signed { .. }
+        | EventKind::CheckpointStarted { .. }
+        | EventKind::Checked { .. }
+        | EventKind::Held { .. } => {}
         EventKind::Decided { reasons, .. } => texts(redactor, reasons),
         EventKind::SectionStarted { .. }
         | EventKind::SectionFinished { .. }
@@ -40,7 +57,7 @@ fn texts<'a>(redactor: &Redactor, all: impl IntoIterator<Item = &'a mut String>)
 }
 
 fn head(redactor: &Redactor, header: &mut Header) {
-    let Header { tool: _, checklist, inputs, host, user, options, strict: _, roles, appendix } = header;
+    let Header { checklist, inputs, host, user, options, roles, appendix, .. } = header;
     checklist_head(redactor, checklist);
     for input in inputs {
         text(redactor, &mut input.from);
@@ -73,11 +90,21 @@ fn carried(redactor: &Redactor, part: &mut Appendix) {
 fn section_outline(redactor: &Redactor, section: &mut SectionOutline) {
     text(redactor, &mut section.name);
     texts(redactor, &mut section.description);
+    for cell in &mut section.cells {
+        text(redactor, &mut cell.id);
+        cell.values.values_mut().for_each(|value| redactor.json(value));
+    }
+}
+
+fn waiver(redactor: &Redactor, waiver: &mut Waiver) {
+    let Waiver { step: _, reason, approved_by, risk, ticket, from: _, until: _ } = waiver;
+    texts(redactor, [reason, approved_by]);
+    texts(redactor, [risk, ticket].into_iter().flatten());
 }
 
 fn step(redactor: &Redactor, step: &mut StepOutline) {
     texts(redactor, [&mut step.name, &mut step.window]);
-    texts(redactor, &mut step.changes);
+    texts(redactor, [&mut step.changes, &mut step.baseline, &mut step.by].into_iter().flatten());
     let Guidance { why, runbook, owner, contact, priority, tags } = &mut step.guidance;
     texts(redactor, [why, runbook, owner, contact, priority].into_iter().flatten());
     texts(redactor, tags);
@@ -111,6 +138,7 @@ pub(super) fn measure_name(redactor: &Redactor, name: &MeasureName) -> Option<Me
 fn matcher(redactor: &Redactor, matcher: &mut Matcher) {
     let hidden = |quantity: &Quantity| redactor.hides(&quantity.value);
     let masked = match matcher {
+        Matcher::Relative(..) | Matcher::NotWorse(..) => false,
         Matcher::Compare(_, one) | Matcher::Within(_, one) => hidden(one),
         Matcher::Between(low, high) | Matcher::Around(low, high) => hidden(low) || hidden(high),
         Matcher::Equals(value) | Matcher::Contains(value) => {

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::{MASK, Redactor, limits, outline};
 use crate::event::StepResult;
-use crate::model::{Evidence, Found, Measures, Note, Observation, Value, Verdict};
+use crate::model::{Evidence, Found, Measures, Note, Observation, Reference, Value, Verdict};
 
 /// Masks a text in place.
 fn mask(redactor: &Redactor, text: &mut String) {
@@ -156,7 +156,7 @@ pub(super) fn observation(redactor: &Redactor, observation: &mut Observation) {
                 remarks.extend(measured(redactor, value).map(|what| Note::info(format!("{name}: {what}"))));
             }
         }
-        Found::NoAnswer { cause } | Found::CouldNotLook { cause, .. } => {
+        Found::NoAnswer { cause } | Found::CouldNotLook { cause, .. } | Found::NotEnough { cause } => {
             bounded(redactor, cause, limits::LINE);
         }
         Found::Waiting { instruction } => {
@@ -205,6 +205,17 @@ fn evidence(redactor: &Redactor, pieces: &mut [Evidence]) {
     }
 }
 
+/// Masks what a look was held against.
+pub(super) fn references(redactor: &Redactor, references: &mut [Reference]) {
+    for reference in references {
+        if let Some(masked) = outline::measure_name(redactor, &reference.measure) {
+            reference.measure = masked;
+        }
+        measured(redactor, &mut reference.value);
+        bounded(redactor, &mut reference.origin, limits::LINE);
+    }
+}
+
 pub(super) fn verdict(redactor: &Redactor, verdict: &mut Verdict) {
     bounded(redactor, &mut verdict.summary, limits::LINE);
     for finding in &mut verdict.findings {
@@ -220,6 +231,7 @@ pub(super) fn result(redactor: &Redactor, result: &mut StepResult) {
     bounded(redactor, &mut result.reason, limits::LINE);
     if let Some(look) = &mut result.look {
         observation(redactor, &mut look.observation);
+        references(redactor, &mut look.against);
         verdict(redactor, &mut look.verdict);
     }
     for (_, captured) in &mut result.captured {

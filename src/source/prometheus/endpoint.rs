@@ -107,6 +107,11 @@ impl Endpoint<'_> {
         }
     }
 
+    /// Tells the time of the clock here, which is taken for the server's.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.world.clock.now()
+    }
+
     /// Says through what is looked, with what is known already.
     pub fn shown(&self) -> String {
         format!("prometheus at {}", self.shown)
@@ -153,9 +158,12 @@ impl Endpoint<'_> {
             connection: self.connection.clone(),
             timed: false,
         };
-        self.world.http.send(&request).await.map_err(|error| Failure {
-            retry: !matches!(error.kind, Fault::Request | Fault::Redirect),
-            cause: format!("{} does not answer: {error}", self.shown()),
+        self.world.http.send(&request).await.map_err(|error| {
+            let cause = format!("{} does not answer: {error}", self.shown());
+            match error.kind {
+                Fault::Request | Fault::Redirect => Failure::lasting(cause),
+                Fault::Dns | Fault::Connect | Fault::Tls | Fault::Timeout | Fault::Protocol => Failure::passing(cause),
+            }
         })
     }
 

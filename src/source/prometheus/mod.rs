@@ -15,9 +15,9 @@ pub use answer::{Answer, Data, Point, Row};
 pub use endpoint::{Endpoint, When};
 
 use super::Failure;
-use super::declared::{Auth, Reach};
+use super::reach::Reach;
 use crate::sys::World;
-use crate::template::{Scope, Template, TemplateError};
+use crate::template::{Scope, Template};
 
 /// A Prometheus that a checklist declares.
 #[derive(Debug)]
@@ -52,35 +52,15 @@ impl Prometheus {
     /// # Errors
     /// Says which template cannot be filled, or that the URL is none.
     pub fn endpoint<'a>(&self, world: &'a World, scope: &Scope, timeout: Duration) -> Result<Endpoint<'a>, Failure> {
-        let fill = |error: TemplateError| Failure::lasting(format!("the source {:?}: {error}", self.name));
-        let base = self.reach.url.render(scope).map_err(fill)?;
-        let base = base.trim_end_matches('/').to_owned();
-        let parsed = url::Url::parse(&base).ok().filter(|u| matches!(u.scheme(), "http" | "https"));
-        let Some(shown) = parsed.map(without_password) else {
-            return Err(Failure::lasting(format!("the source {:?}: {base:?} is not a URL", self.name)));
-        };
-        let mut headers = Vec::new();
-        for (name, value) in &self.reach.headers {
-            headers.push((name.clone(), value.render(scope).map_err(fill)?));
-        }
-        match &self.reach.auth {
-            None => {}
-            Some(Auth::Bearer(token)) => {
-                headers.push(("authorization".into(), format!("Bearer {}", token.render(scope).map_err(fill)?)));
-            }
-            Some(Auth::Basic(user, password)) => {
-                let pair = format!("{}:{}", user.render(scope).map_err(fill)?, password.render(scope).map_err(fill)?);
-                let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair);
-                headers.push(("authorization".into(), format!("Basic {encoded}")));
-            }
-        }
+        let filled = self.reach.fill(&self.name, scope)?;
+        let base = filled.written.trim_end_matches('/').to_owned();
         let own = self.reach.timeout.unwrap_or(timeout);
         let version = self.version_of(&base);
         Ok(Endpoint {
             world,
             base,
-            shown,
-            headers,
+            shown: filled.shown,
+            headers: filled.headers,
             connection: self.reach.connection.clone(),
             timeout: own.min(timeout),
             until: world.clock.elapsed() + timeout,
@@ -97,16 +77,6 @@ impl Prometheus {
         versions.push((base.to_owned(), Arc::clone(&version)));
         version
     }
-}
-
-/// Returns the URL as it may be shown.
-fn without_password(mut url: url::Url) -> String {
-    if url.password().is_some() || !url.username().is_empty() {
-        // Both fail only for URLs that cannot have them.
-        let _ = url.set_password(None);
-        let _ = url.set_username("");
-    }
-    url.as_str().trim_end_matches('/').to_owned()
 }
 
 /// Names host and port of a URL, for limits per host.

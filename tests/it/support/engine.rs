@@ -4,18 +4,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta, Utc};
 use holdpoint::checklist;
 use holdpoint::checklist::inputs::{self, Given};
 use holdpoint::diag::{Diagnostics, SourceMap, Span};
-use holdpoint::event::{Event, EventKind, Sink, SinkError, StepResult};
+use holdpoint::event::{Event, EventKind, Resumption, Sink, SinkError, StepResult};
 use holdpoint::model::outline::Header;
 use holdpoint::model::{Found, Measures, Observation, RunId, Value};
 use holdpoint::plan::{self, Plan, Selection};
 use holdpoint::probe::{Look, Probe};
-use holdpoint::run::{Ended, Identity, Journal, Options};
+use holdpoint::record::{self, Head, RunRecord};
+use holdpoint::run::{Asked, Ended, Errand, Identity, Journal, Options, Point, TakenUp};
 use holdpoint::sys::{Clock, World};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// What happened, by the clock of the run: `+id` when a look begins, `-id` when it ends.
 pub(crate) type Log = Arc<Mutex<Vec<(Duration, String)>>>;
@@ -41,13 +42,17 @@ pub(crate) enum Scene {
     Exit(f64, u64),
     /// It prints this.
     Says(&'static str),
+    /// The command ends at once, with this code and so many seconds of work in its measures.
+    Took(f64, f64),
+    /// A person must answer.
+    Asks,
     /// It cannot be looked at; another attempt may help.
     Away,
     /// The probe panics.
     Panic,
 }
 
-type Play = dyn Fn(u32) -> Scene + Send + Sync;
+type Play = dyn Fn(u32, DateTime<Utc>) -> Scene + Send + Sync;
 
 struct Player {
     id: String,
@@ -55,6 +60,7 @@ struct Player {
     looks: AtomicU32,
     play: Box<Play>,
     kept: Kept,
+    looks_back: bool,
 }
 
 #[async_trait::async_trait]
@@ -72,6 +78,10 @@ impl Probe for Player {
         true
     }
 
+    fn can_look_back(&self) -> bool {
+        self.looks_back
+    }
+
     async fn observe(&self, look: &Look<'_>) -> Observation {
         let clock = &look.world.clock;
         let note =
@@ -82,10 +92,18 @@ impl Probe for Player {
         }
         let mut measures = Measures::new();
         measures.plain("exit_code", Value::Number(0.0));
-        match (self.play)(self.looks.fetch_add(1, Ordering::SeqCst)) {
+        let when = look.as_of.unwrap_or_else(|| clock.now());
+        match (self.play)(self.looks.fetch_add(1, Ordering::SeqCst), when) {
             Scene::Exit(code, seconds) => {
                 clock.sleep(Duration::from_secs(seconds)).await;
                 measures.plain("exit_code", Value::Number(code));
+            }
+            Scene::Took(code, seconds) => {
+                measures.plain("exit_code", Value::Number(code));
+                measures.plain("duration", Value::Number(seconds));
+            }
+            Scene::Asks => {
+                return Observation::new("asks", Found::Waiting { instruction: "look yourself".to_owned() });
             }
             Scene::Says(text) => measures.plain("stdout", Value::Text(text.to_owned())),
             Scene::Away => return Observation::new("looks", Found::could_not_look("it is away")),
@@ -121,6 +139,9 @@ impl Sink for Kept {
     }
 }
 
+/// Something that happens to a run from outside, at a time by its clock.
+type Act = Box<dyn FnOnce(&Clock, &mpsc::UnboundedSender<Asked>, &watch::Sender<Option<String>>)>;
+
 /// A run to be staged.
 pub(crate) struct Stage {
     pub plan: Plan,
@@ -128,6 +149,9 @@ pub(crate) struct Stage {
     pub log: Log,
     pub clock: Clock,
     kept: Kept,
+    acts: Vec<(Duration, Act)>,
+    /// What was recorded by processes before, when it is taken up again.
+    before: Vec<Event>,
 }
 
 /// What came of it.
@@ -151,21 +175,53 @@ impl Stage {
         let clock = Clock::manual(DateTime::UNIX_EPOCH);
         let kept = Kept { events: Arc::default(), room };
         let options = Options { allow_changes: true, ..Options::default() };
-        let mut stage = Self { plan: plan(yaml, only), options, log: Arc::default(), clock, kept };
+        let (acts, before) = (Vec::new(), Vec::new());
+        let mut stage = Self { plan: plan(yaml, only), options, log: Arc::default(), clock, kept, acts, before };
         for at in 0..stage.plan.steps.len() {
-            stage.cast(at, |_| Scene::Exit(0.0, 0));
+            stage.cast(at, false, |_, _| Scene::Exit(0.0, 0));
         }
         stage
     }
 
-    /// Gives a step its part: what each of its looks comes to.
-    pub(crate) fn play(mut self, id: &str, play: impl Fn(u32) -> Scene + Send + Sync + 'static) -> Self {
-        let at = self.plan.steps.iter().position(|s| s.outline.id.as_str() == id).expect("a step");
-        self.cast(at, play);
+    /// Takes up a run from what was recorded of it, so long after that.
+    pub(crate) fn after(mut self, before: &[Event], wait: Duration) -> Self {
+        let last = before.last().expect("an event").at;
+        self.clock = Clock::manual(last + TimeDelta::from_std(wait).expect("a time"));
+        self.before = before.to_vec();
         self
     }
 
-    fn cast(&mut self, at: usize, play: impl Fn(u32) -> Scene + Send + Sync + 'static) {
+    /// Gives a step its part: what each of its looks comes to.
+    pub(crate) fn play(mut self, id: &str, play: impl Fn(u32) -> Scene + Send + Sync + 'static) -> Self {
+        let at = self.position(id);
+        self.cast(at, false, move |n, _| play(n));
+        self
+    }
+
+    /// The same by the time that is asked about; the step can be asked about the past.
+    pub(crate) fn play_at(mut self, id: &str, play: impl Fn(DateTime<Utc>) -> Scene + Send + Sync + 'static) -> Self {
+        let at = self.position(id);
+        self.cast(at, true, move |_, when| play(when));
+        self
+    }
+
+    /// The same for a step that sees only what there is now.
+    pub(crate) fn play_now(mut self, id: &str, play: impl Fn(DateTime<Utc>) -> Scene + Send + Sync + 'static) -> Self {
+        let at = self.position(id);
+        self.cast(at, false, move |_, when| play(when));
+        self
+    }
+
+    fn position(&self, id: &str) -> usize {
+        self.plan.steps.iter().position(|s| s.outline.id.as_str() == id).unwrap_or_else(|| panic!("no step {id}"))
+    }
+
+    fn cast(
+        &mut self,
+        at: usize,
+        looks_back: bool,
+        play: impl Fn(u32, DateTime<Utc>) -> Scene + Send + Sync + 'static,
+    ) {
         let step = &mut self.plan.steps[at];
         step.probe = Box::new(Player {
             id: step.outline.id.to_string(),
@@ -173,6 +229,7 @@ impl Stage {
             looks: AtomicU32::new(0),
             play: Box::new(play),
             kept: self.kept.clone(),
+            looks_back,
         });
     }
 
@@ -182,13 +239,29 @@ impl Stage {
         self
     }
 
+    /// Changes how it is carried out.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    /// Lets something happen from outside, so long after the beginning.
+    pub(crate) fn act(
+        mut self,
+        at: Duration,
+        act: impl FnOnce(&Clock, &mpsc::UnboundedSender<Asked>, &watch::Sender<Option<String>>) + 'static,
+    ) -> Self {
+        self.acts.push((at, Box::new(act)));
+        self
+    }
+
     /// Runs to the end.
     pub(crate) fn run(self) -> Played {
         self.run_until(None)
     }
 
     /// Runs, and asks it to stop at a time by its clock.
-    pub(crate) fn run_until(self, stop_at: Option<Duration>) -> Played {
+    pub(crate) fn run_until(mut self, stop_at: Option<Duration>) -> Played {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let world = World { clock: self.clock.clone(), ..World::real() };
         let header = Header {
@@ -197,24 +270,42 @@ impl Stage {
             inputs: self.plan.inputs.shown.clone(),
             host: "host".into(),
             user: "user".into(),
-            options: Vec::new(),
-            strict: false,
-            roles: Vec::new(),
-            appendix: Vec::new(),
+            roles: self.plan.roles.clone(),
+            soak: self.plan.soak.as_ref().map(|soak| soak.times),
+            ..Header::default()
         };
         let identity = Identity { run: RunId::new("19700101-000000-0000"), header };
         let (journal, thread) = Journal::start(Box::new(self.kept.clone()), Vec::new());
         let (sender, stop) = watch::channel(stop_at.filter(Duration::is_zero).map(|_| "SIGTEST".to_owned()));
-        let clock = self.clock.clone();
-        let asks = async {
-            match stop_at {
-                Some(at) => clock.sleep(at).await,
-                None => std::future::pending().await,
+        let (ask, inbox) = mpsc::unbounded_channel();
+        if let Some(at) = stop_at {
+            self.acts.push((at, Box::new(|_, _, stop| drop(stop.send(Some("SIGTEST".to_owned()))))));
+        }
+        self.acts.sort_by_key(|(at, _)| *at);
+        let (acts, clock) = (std::mem::take(&mut self.acts), self.clock.clone());
+        let begin = clock.elapsed();
+        let asks = async move {
+            for (at, act) in acts {
+                clock.sleep((begin + at).saturating_sub(clock.elapsed())).await;
+                act(&clock, &ask, &sender);
             }
-            let _ = sender.send(Some("SIGTEST".to_owned()));
             std::future::pending::<()>().await;
         };
-        let run = holdpoint::run::run(Arc::new(self.plan), world, identity, self.options, journal, stop);
+        let plan = Arc::new(self.plan);
+        let taken_up = (!self.before.is_empty()).then(|| TakenUp {
+            point: point(&plan, &self.before),
+            resumption: Resumption {
+                by: "user".into(),
+                host: "host".into(),
+                tool: "0".into(),
+                digest: plan.head.digest.clone(),
+                how: "resume".into(),
+                last_seen: self.before.last().expect("an event").at,
+                accepted: Vec::new(),
+            },
+        });
+        let options = self.options;
+        let run = holdpoint::run::run(Errand { plan, world, identity, options, journal, stop, inbox, taken_up });
         let ended = runtime.block_on(async {
             tokio::select! {
                 ended = run => ended,
@@ -223,17 +314,31 @@ impl Stage {
             }
         });
         let end = thread.join().expect("the journal ends");
-        let mut events = self.kept.events.lock().expect("no panic").clone();
+        let mut events = self.before;
+        events.extend(self.kept.events.lock().expect("no panic").iter().cloned());
         events.extend(end.unrecorded);
         let log = self.log.lock().expect("no panic").clone();
         Played { ended, events, log, took: self.clock.elapsed() }
     }
 }
 
+/// Finds out where a run stands.
+pub(crate) fn point(plan: &Arc<Plan>, events: &[Event]) -> Point {
+    let mut point = Point::new(Arc::clone(plan));
+    events.iter().for_each(|event| point.take(event));
+    point
+}
+
 impl Played {
-    /// Returns how a step came out.
+    /// Tells the run as the record does; what cannot have happened is a panic.
+    pub(crate) fn record(&self) -> RunRecord {
+        let head = Head { seq: self.events.len() as u64, digest: String::new() };
+        record::fold(self.events.iter().cloned(), head).unwrap_or_else(|e| panic!("{e}: {:#?}", self.events))
+    }
+
+    /// Returns how a step came out, the last time.
     pub(crate) fn result(&self, id: &str) -> &StepResult {
-        let found = self.events.iter().find_map(|event| match &event.kind {
+        let found = self.events.iter().rev().find_map(|event| match &event.kind {
             EventKind::StepFinished { step, result } if step.as_str() == id => Some(&**result),
             _ => None,
         });

@@ -1,12 +1,15 @@
 //! What the tests stand on: a temporary folder, the program itself, real servers on loopback.
 
+pub(crate) mod courses;
 pub(crate) mod engine;
 pub(crate) mod env;
 pub(crate) mod nginx;
 pub(crate) mod probing;
 pub(crate) mod prometheus;
 pub(crate) mod promqltest;
+mod recorded;
 pub(crate) mod records;
 pub(crate) mod rogue;
 pub(crate) mod secure;
+pub(crate) mod ssh;
 pub(crate) mod world;

@@ -69,6 +69,8 @@ impl Probing {
                 source: None,
                 timeout: self.timeout,
                 ignore: &self.ignore,
+                along: None,
+                soak: false,
             },
             &node,
         );
@@ -89,6 +91,9 @@ impl Probing {
             sources: &Sources::default(),
             timeout: self.timeout,
             run_started: chrono::DateTime::UNIX_EPOCH,
+            as_of: None,
+            soak: None,
+            archive: None,
         };
         // A probe keeps its time by itself; the rest is for a slow machine.
         let limit = self.timeout + Duration::from_secs(5);
@@ -129,7 +134,7 @@ pub(crate) fn text<'a>(observation: &'a Observation, name: &str) -> &'a str {
 /// Returns why there was no answer, or why it could not look.
 pub(crate) fn cause(observation: &Observation) -> &str {
     match &observation.found {
-        Found::NoAnswer { cause } | Found::CouldNotLook { cause, .. } => cause,
+        Found::NoAnswer { cause } | Found::CouldNotLook { cause, .. } | Found::NotEnough { cause } => cause,
         other => panic!("{}: {other:?}", observation.request),
     }
 }

@@ -115,12 +115,14 @@ fn stop(child: &mut Child) {
     let _ = child.wait();
 }
 
-fn free_port() -> u16 {
+/// Finds a port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
 }
 
-fn get(port: u16, path: &str) -> Option<String> {
+/// Asks for a page; nothing when there is no answer.
+pub(crate) fn get(port: u16, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;

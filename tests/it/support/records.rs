@@ -5,15 +5,14 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use holdpoint::event::{Answer, Look, Skip, StepResult};
 use holdpoint::model::outline::{
-    Appendix, ChecklistHead, Guidance, Header, InputShown, OnNoData, Part, Role, SectionOutline, StepOutline, Table,
-    Weight,
+    Appendix, ChecklistHead, Guidance, Header, InputShown, Part, Role, SectionOutline, StepOutline, Table, Weight,
 };
 use holdpoint::model::{
     Decision, Evidence, Finding, Found, Measures, Note, Observation, Origin, Outcome, RunId, SectionId, StepId, Value,
     Verdict,
 };
 use holdpoint::record::{Head, RunRecord, SectionRecord, StepRecord};
-use holdpoint::signoff::Ruling;
+use holdpoint::signoff::{Approval, Ruling};
 
 /// A record, the ruling on it, and a name for messages.
 pub(crate) struct Sample {
@@ -91,7 +90,7 @@ fn canary() -> Vec<StepRecord> {
     warned.outline.weight = Weight::Optional;
     let mut manual = step("Dashboards look normal", "manual");
     manual.result = Some(result(Outcome::Pending, "waits for an answer"));
-    manual.answers = vec![Answer { outcome: Outcome::Pass, by: "alice".into(), note: "all | green".into() }];
+    manual.answers = vec![Answer { note: "all | green".into(), ..Answer::new(Outcome::Pass, "alice") }];
     let mut skipped = step("Second region answers", "http");
     skipped.result = Some(StepResult { skip: Some(Skip::NotSelected), ..result(Outcome::Skipped, "not selected") });
     vec![flaky, insecure, warned, manual, skipped]
@@ -168,7 +167,7 @@ pub(crate) fn error() -> Sample {
     let observation = Observation::new("ALERTS", Found::could_not_look("connection refused by 127.0.0.1:9090"));
     let verdict = Verdict::of(Outcome::Error, "connection refused by 127.0.0.1:9090");
     step.result = Some(StepResult {
-        look: Some(Box::new(Look { n: 1, at: at(1), took_us: 900, attempts: 3, observation, verdict })),
+        look: Some(Box::new(Look { took_us: 900, attempts: 3, ..Look::new(at(1), observation, verdict) })),
         ..result(Outcome::Error, "could not look: connection refused by 127.0.0.1:9090")
     });
     sample(
@@ -198,7 +197,7 @@ pub(crate) fn held() -> Sample {
     let verdict = Verdict::of(Outcome::Pending, "waits for an answer");
     let observation = Observation::new("", found);
     manual.result = Some(StepResult {
-        look: Some(Box::new(Look { n: 1, at: at(1), took_us: 0, attempts: 1, observation, verdict })),
+        look: Some(Box::new(Look::new(at(1), observation, verdict))),
         ..result(Outcome::Pending, "waits for an answer")
     });
     let mut change = step("Image is set", "exec");
@@ -239,7 +238,7 @@ pub(crate) fn hostile() -> Sample {
     look.observation.evidence.push(Evidence { title: HOSTILE.into(), text: format!("````\n{HOSTILE}"), left_out: 0 });
     let mut twin = failed.clone();
     twin.outline.id = StepId::new("twin");
-    twin.answers = vec![Answer { outcome: Outcome::Fail, by: HOSTILE.into(), note: HOSTILE.into() }];
+    twin.answers = vec![Answer { note: HOSTILE.into(), ..Answer::new(Outcome::Fail, HOSTILE) }];
     let mut record = run(vec![section(HOSTILE, vec![failed, twin])]);
     let header = &mut record.header;
     header.checklist.name = HOSTILE.into();
@@ -271,46 +270,45 @@ fn sample(name: &'static str, decision: Decision, reasons: &[&str], sections: Ve
 }
 
 fn ruling(decision: Decision, reasons: &[&str]) -> Ruling {
-    Ruling { decision, reasons: reasons.iter().map(|r| (*r).to_owned()).collect(), attention: Vec::new() }
+    let reasons = reasons.iter().map(|r| (*r).to_owned()).collect();
+    Ruling {
+        decision,
+        reasons,
+        attention: Vec::new(),
+        remarks: Vec::new(),
+        conditions: Vec::new(),
+        approval: Approval::default(),
+        holds: Vec::new(),
+    }
 }
 
 fn run(sections: Vec<SectionRecord>) -> RunRecord {
-    RunRecord {
-        run: RunId::new("20260301-120000-abcd"),
-        header: Header {
-            tool: "0.1.0".into(),
-            checklist: ChecklistHead {
-                path: "checklists/promotion.yaml".into(),
-                digest: "ab".repeat(32),
-                name: "Canary to production promotion".into(),
-                stage: Some("promotion".into()),
-                service: Some("zai-proxy".into()),
-                ..ChecklistHead::default()
-            },
-            inputs: vec![
-                InputShown { name: "version".into(), value: Some("1.4.0".into()), secret: false, from: "--set".into() },
-                InputShown {
-                    name: "token".into(),
-                    value: Some("***".into()),
-                    secret: true,
-                    from: "env ZAI_TOKEN".into(),
-                },
-                InputShown { name: "note".into(), value: None, secret: false, from: "".into() },
-            ],
-            host: "ci-7".into(),
-            user: "alice".into(),
-            options: vec!["--set".into(), "version=1.4.0".into()],
-            strict: false,
-            roles: vec![],
-            appendix: vec![],
+    let header = Header {
+        tool: "0.1.0".into(),
+        checklist: ChecklistHead {
+            path: "checklists/promotion.yaml".into(),
+            digest: "ab".repeat(32),
+            name: "Canary to production promotion".into(),
+            stage: Some("promotion".into()),
+            service: Some("zai-proxy".into()),
+            ..ChecklistHead::default()
         },
-        started: at(0),
+        inputs: vec![
+            InputShown { name: "version".into(), value: Some("1.4.0".into()), secret: false, from: "--set".into() },
+            InputShown { name: "token".into(), value: Some("***".into()), secret: true, from: "env ZAI_TOKEN".into() },
+            InputShown { name: "note".into(), value: None, secret: false, from: "".into() },
+        ],
+        host: "ci-7".into(),
+        user: "alice".into(),
+        options: vec!["--set".into(), "version=1.4.0".into()],
+        ..Header::default()
+    };
+    RunRecord {
         finished: Some(at(12)),
         took_ms: Some(12_345),
-        interrupted: None,
         sections,
-        decided: None,
         head: Head { seq: 42, digest: "cd".repeat(32) },
+        ..RunRecord::new(RunId::new("20260301-120000-abcd"), header, at(0))
     }
 }
 
@@ -324,8 +322,8 @@ pub(crate) fn section(name: &str, mut steps: Vec<StepRecord>) -> SectionRecord {
     for step in &mut steps {
         step.outline.section = id.clone();
     }
-    let outline = SectionOutline { id, name: name.into(), description: None, part: Part::Section, origin: origin(9) };
-    SectionRecord { outline, steps }
+    let outline = SectionOutline::new(id, name, Part::Section, origin(9));
+    SectionRecord { steps, ..SectionRecord::new(outline) }
 }
 
 fn origin(line: u32) -> Origin {
@@ -333,41 +331,12 @@ fn origin(line: u32) -> Origin {
 }
 
 pub(crate) fn step(name: &str, probe: &str) -> StepRecord {
-    StepRecord {
-        outline: StepOutline {
-            id: StepId::new(holdpoint::model::id::kebab(name)),
-            name: name.into(),
-            section: SectionId::new("s"),
-            probe: probe.into(),
-            origin: origin(41),
-            weight: Weight::Required,
-            expect: None,
-            warn: None,
-            on_no_data: OnNoData::Inconclusive,
-            series_any: false,
-            speaks_for_itself: false,
-            window: String::new(),
-            changes: None,
-            guidance: Guidance::default(),
-        },
-        result: None,
-        looks: vec![],
-        answers: vec![],
-    }
+    let id = StepId::new(holdpoint::model::id::kebab(name));
+    StepRecord::new(StepOutline::new(id, name, SectionId::new("s"), probe, origin(41)))
 }
 
 fn result(outcome: Outcome, reason: &str) -> StepResult {
-    StepResult {
-        outcome,
-        reason: reason.into(),
-        skip: None,
-        started: at(1),
-        took_us: 12_345,
-        looks: 1,
-        look: None,
-        flaky: false,
-        captured: vec![],
-    }
+    StepResult { took_us: 12_345, looks: 1, ..StepResult::new(outcome, reason, at(1)) }
 }
 
 pub(crate) fn finding(subject: &str, expected: &str, observed: &str, outcome: Outcome) -> Finding {
@@ -391,7 +360,7 @@ fn judged(name: &str, outcome: Outcome, findings: Vec<Finding>, reason: &str) ->
     measures.plain("status", Value::Number(200.0));
     let observation = Observation::new("GET http://127.0.0.1:8080/health", Found::Measures(measures));
     let verdict = Verdict { outcome, summary: reason.into(), findings };
-    let look = Look { n: 1, at: at(1), took_us: 12_000, attempts: 1, observation, verdict };
+    let look = Look { took_us: 12_000, ..Look::new(at(1), observation, verdict) };
     let mut record = step(name, "http");
     record.result = Some(StepResult { look: Some(Box::new(look)), ..result(outcome, reason) });
     record

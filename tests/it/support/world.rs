@@ -4,6 +4,7 @@ use holdpoint::demo::{self, Flaws};
 
 use super::nginx::Nginx;
 use super::prometheus::Prometheus;
+use super::recorded;
 
 /// What nginx answers: what it was sent, a redirect, a login, bytes that are no JSON.
 const LOCATIONS: &str = r#"
@@ -42,6 +43,7 @@ impl World {
             prometheus.wait_until("count_over_time(app_queue_length[1m]) >= 3");
             prometheus
         });
+        let prometheus = prometheus.or_else(|| wants("recorded").then(|| Prometheus::start(&recorded::day(), &[])));
         let nginx = wants("nginx").then(|| Nginx::start(LOCATIONS).expect("nginx is installed"));
         Self { service, prometheus, nginx }
     }

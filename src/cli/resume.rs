@@ -1,0 +1,179 @@
+//! `resume`: a run that was left or cut short goes on where it stood.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use chrono::Utc;
+
+use crate::event::{EventKind, Resumption};
+use crate::model::RunId;
+use crate::model::outline::Header;
+use crate::record::{self, RunStore, format};
+use crate::run::{Patience, Point};
+use crate::signoff;
+use crate::sys::World;
+
+use super::args::{HowArgs, InputArgs, ResumeArgs, SelectArgs};
+use super::conduct::{Again, Job, Outcome, go_on, runtime};
+use super::load::{Ask, load};
+use super::past::open_existing;
+use super::reports::Wanted;
+use super::run::{accept, consent, patience};
+use super::signals::{self, Signals};
+use super::{Result, USAGE, stdio};
+
+pub(super) fn main(args: &ResumeArgs) -> Result<u8> {
+    let store = open_existing(&args.store.store)?;
+    let run = store.resolve(&args.run)?;
+    let wanted = Wanted::new(&args.how.reports, args.how.template.as_deref())?;
+    let runtime = runtime()?;
+    let signals = runtime.block_on(async { signals::listen() })?;
+    let wish = Wish {
+        inputs: &args.inputs,
+        how: &args.how,
+        accept_changed: args.accept_changed,
+        store: &args.store.store,
+        patience: patience(false, args.wait),
+        word: "resume",
+    };
+    let outcome = runtime.block_on(take_up(store, &run, &wish, &wanted, &signals))?;
+    runtime.shutdown_background();
+    Ok(outcome.map_or(USAGE, |outcome| outcome.decision.exit_status()))
+}
+
+/// How runs are to be taken up.
+pub(super) struct Wish<'a> {
+    pub inputs: &'a InputArgs,
+    pub how: &'a HowArgs,
+    pub accept_changed: bool,
+    pub store: &'a str,
+    pub patience: Patience,
+    /// The command, for the record.
+    pub word: &'a str,
+}
+
+/// Goes on with a run. Nothing when its checklist has mistakes now, which are said.
+pub(super) async fn take_up(
+    mut store: Box<dyn RunStore>,
+    run: &RunId,
+    wish: &Wish<'_>,
+    wanted: &Wanted,
+    signals: &Signals,
+) -> Result<Option<Outcome>> {
+    // Whoever goes on with a run owns it, and what it reads of it is all that there is.
+    let owner = store.own(run)?;
+    let header = header(&*store, run)?;
+    anyhow::ensure!(header.as_of.is_none(), "run {run} is about the past: run it again with --at");
+    let world = World::real();
+    let selection = selection(&header);
+    let ask =
+        Ask { inputs: wish.inputs, select: &selection, env: &world.env, complete: true, recorded: &header.inputs };
+    let path = Path::new(&header.checklist.path);
+    let Some(mut plans) = accept(vec![load(path, &ask)?]) else { return Ok(None) };
+    let plan = Arc::new(plans.pop().context("a checklist has one plan")?);
+    let mut point = Point::new(Arc::clone(&plan));
+    record::load::events(&*store, run, &mut |event, _| {
+        point.take(&event);
+        Ok(())
+    })?;
+    let signed = header.roles.is_empty() || is_signed(&*store, run)?;
+    if let Some(why) = point.is_over(signed) {
+        anyhow::bail!("run {run} cannot go on: {why}");
+    }
+    let Some(waivers) = super::waivers::accept(wish.how.waivers.as_deref(), std::slice::from_ref(&*plan))? else {
+        return Ok(None);
+    };
+    let accepted = accepted(&header, &plan.head.digest, &point, wish)?;
+    let mut how = wish.how.clone();
+    how.strict = header.strict;
+    how.read_only |= header.options.iter().any(|option| option == "--read-only");
+    let job = Job {
+        allow_changes: how.allow_changes || (!how.read_only && consent(&plan)),
+        how: &how,
+        filters: header.options.clone(),
+        waivers,
+        store: wish.store,
+        world: world.clone(),
+        signals: signals.clone(),
+        patience: wish.patience,
+        past: None,
+    };
+    let resumption = Resumption {
+        by: world.env.user(),
+        host: world.env.host(),
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        digest: plan.head.digest.clone(),
+        how: wish.word.to_owned(),
+        last_seen: point.last_seen(),
+        accepted,
+    };
+    let again = Again { store, owner, run: run.clone(), header, point, resumption, signed };
+    go_on(plan, again, wanted, &job).await.map(Some)
+}
+
+/// Returns the head of a run.
+pub(super) fn header(store: &dyn RunStore, run: &RunId) -> Result<Header> {
+    let mut first = None;
+    store.events(run, &mut |_, json, _| {
+        first = Some(format::Reader::default().decode(json));
+        ControlFlow::Break(())
+    })?;
+    match first.with_context(|| format!("run {run} has not begun"))?.map(|event| event.kind)? {
+        EventKind::RunStarted { header, .. } => Ok(*header),
+        _ => anyhow::bail!("run {run} does not begin with its beginning"),
+    }
+}
+
+/// Tells whether everybody who must sign has signed.
+fn is_signed(store: &dyn RunStore, run: &RunId) -> Result<bool> {
+    let record = record::load(store, run)?;
+    let ruling = signoff::decide(&record, &[], Utc::now());
+    Ok(ruling.decision == crate::model::Decision::Go)
+}
+
+/// Says what differs from the beginning of the run and is accepted. What must not differ is an error.
+fn accepted(header: &Header, digest: &str, point: &Point, wish: &Wish<'_>) -> Result<Vec<String>> {
+    let mut accepted = Vec::new();
+    let tool = env!("CARGO_PKG_VERSION");
+    if header.tool != tool {
+        accepted.push(format!("holdpoint {tool}, where {} began", header.tool));
+    }
+    if header.checklist.digest != digest {
+        let path = &header.checklist.path;
+        let (then, now) = (short(&header.checklist.digest), short(digest));
+        if !wish.accept_changed {
+            anyhow::bail!("{path} has changed since the run began ({then} then, {now} now); --accept-changed goes on");
+        }
+        accepted.push(format!("{path} changed: {then} then, {now} now"));
+    }
+    let differs = point.differs();
+    if !differs.is_empty() {
+        let shown = differs.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        anyhow::bail!("the checklist asks for something else now ({shown}); begin a new run");
+    }
+    Ok(accepted)
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
+/// Returns which steps were chosen when the run began.
+fn selection(header: &Header) -> SelectArgs {
+    let of = |flag: &str| {
+        let after = header.options.iter().filter_map(|option| option.strip_prefix(flag)?.strip_prefix(' '));
+        after.map(str::to_owned).collect()
+    };
+    SelectArgs { only: of("--only"), skip: of("--skip") }
+}
+
+/// Says that somebody else works on a run.
+pub(super) fn say_owned(run: &RunId, error: &anyhow::Error) -> bool {
+    let owned = error.downcast_ref::<record::StoreError>().is_some_and(super::conduct::is_owned);
+    if owned {
+        stdio::say(&format!("run {run} goes on elsewhere: {error}"));
+    }
+    owned
+}
