@@ -2,11 +2,11 @@
 //!
 //! Prometheus 2 takes a range as closed at both ends, the engine and Prometheus 3 as open on the left. So no sample may
 //! stand at the end of any range: samples are taken 137 ms and more after a multiple of 15 s, queries are evaluated 7 s
-//! after a minute, and all durations are multiples of 15 s; subqueries, whose points stand at multiples of their step, are
-//! not put into each other. What Prometheus 3 changed besides is kept away from: counters stay far above zero (where the
-//! extrapolation differs), functions that are new in it are left out, and so are what Prometheus 2 does wrong: `atan2`
-//! keeps the metric's name there, `predict_linear` moves a range that stands at a time of its own, `timestamp` forgets
-//! the offset of a selector with such a time, and infinite values have no `stddev`.
+//! after a minute, and all durations are multiples of 15 s; subqueries, whose points stand at multiples of their step,
+//! are not put into each other. What Prometheus 3 changed besides is kept away from: counters stay far above zero
+//! (where the extrapolation differs), functions that are new in it are left out, and so are what Prometheus 2 does
+//! wrong: `atan2` keeps the metric's name there, `predict_linear` moves a range that stands at a time of its own,
+//! `timestamp` forgets the offset of a selector with such a time, and infinite values have no `stddev`.
 //!
 //! Where rounding decides, only samples as they are stand in the query: which of nearly equal series `topk` keeps, what
 //! is left of a division (`%`), how a half is rounded, what digits `count_values` writes.

@@ -1,5 +1,5 @@
-//! The engine against scripts in the language of Prometheus' own PromQL tests: ours in `fixtures/promql`, and those in the
-//! folders that `HOLDPOINT_PROMQLTEST` names, separated by colons:
+//! The engine against scripts in the language of Prometheus' own PromQL tests: ours in `fixtures/promql`, and those in
+//! the folders that `HOLDPOINT_PROMQLTEST` names, separated by colons:
 //!
 //! ```text
 //! HOLDPOINT_PROMQLTEST=some/folder cargo test --test it promqltest -- --nocapture

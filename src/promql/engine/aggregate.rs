@@ -43,7 +43,9 @@ impl Evaluator<'_> {
             }
             _ => {
                 if aggregate.op == AggregateOp::Quantile {
-                    params.iter().for_each(|q| self.notes.quantile(place, *q));
+                    let nan = params.iter().copied().find(|q| q.is_nan());
+                    let (least, most) = extremes(&params);
+                    nan.into_iter().chain([least, most]).for_each(|q| self.notes.quantile(place, q));
                 }
                 let groups = groups(&grid, &aggregate.grouping);
                 self.room(groups.first.len(), steps.count)?;
@@ -56,8 +58,7 @@ impl Evaluator<'_> {
         if params.iter().any(|r| r.is_nan()) {
             return Err(QueryError::Invalid("Ratio value is NaN".into()));
         }
-        let most = params.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let least = params.iter().copied().fold(f64::INFINITY, f64::min);
+        let (least, most) = extremes(params);
         for (value, bound) in [(most, 1.0), (least, -1.0)] {
             if (bound > 0.0 && value > bound) || (bound < 0.0 && value < bound) {
                 let (value, bound) = (go_g(value), go_g(bound));
@@ -98,6 +99,12 @@ impl Evaluator<'_> {
         }
         Ok(out.finish())
     }
+}
+
+/// Returns the least and the most of numbers; zeros when there is none.
+fn extremes(numbers: &[f64]) -> (f64, f64) {
+    let numbers = || numbers.iter().copied().filter(|n| !n.is_nan());
+    (numbers().reduce(f64::min).unwrap_or(0.0), numbers().reduce(f64::max).unwrap_or(0.0))
 }
 
 /// Refuses what cannot be a number of series.

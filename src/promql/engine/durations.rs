@@ -1,5 +1,5 @@
-//! Durations that are written as expressions, such as `[5m * 2]` or `offset -(step() / 2)`. They are computed before the
-//! parser sees them, because its grammar has only plain durations.
+//! Durations that are written as expressions, such as `[5m * 2]` or `offset -(step() / 2)`. They are computed before
+//! the parser sees them, because its grammar has only plain durations.
 
 use super::super::SyntaxError;
 use super::super::tokens::{Token, TokenKind};

@@ -44,8 +44,12 @@ pub(super) fn read(query: &str, span: Span) -> Result<Node, QueryError> {
     // The guard keeps away what the parser does not survive; it may look at patterns as plain values.
     super::super::parse(&words.text)?;
     let parsed = promql_parser::parser::parse(&words.text).map_err(QueryError::Invalid)?;
-    let mut lowering = Lowering { words: &words.list, next: 0, span };
+    let mut lowering = Lowering { words: &words.list, next: 0, span, extents: 0 };
     let mut node = lowering.node(&parsed)?;
+    if lowering.extents != words.extents {
+        let text = "anchored and smoothed modifiers can only be used behind a selector, once";
+        return Err(QueryError::Invalid(text.into()));
+    }
     let (_, wrap) = mark_fixed(&mut node);
     node.fixed = wrap;
     Ok(node)
@@ -69,6 +73,8 @@ struct Lowering<'a> {
     words: &'a [Word],
     next: usize,
     span: Span,
+    /// How many selectors are anchored or smoothed.
+    extents: usize,
 }
 
 impl Lowering<'_> {
@@ -162,6 +168,7 @@ impl Lowering<'_> {
             self.skip_brackets();
             extent = extent.or(self.suffix());
         }
+        self.extents += usize::from(extent.is_some());
         if !parsed.matchers.or_matchers.is_empty() {
             return Err(QueryError::Invalid("matchers cannot be joined by `or`; write two selectors".into()));
         }
@@ -521,5 +528,8 @@ mod tests {
         assert_eq!(refused(r#"count_values("a\xc5z", x)"#), r#"invalid label name "a\xc5z""#);
         assert!(refused("x{a=\"b\" or c=\"d\"}").contains("two selectors"));
         assert!(refused("sum(x").contains("never closed"));
+        for query in ["rate(x[5m]) smoothed", "sum_over_time(x[5m:1m] anchored)", "rate(x[5m] anchored smoothed)"] {
+            assert!(refused(query).contains("behind a selector"), "{query}");
+        }
     }
 }

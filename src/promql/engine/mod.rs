@@ -9,10 +9,10 @@
 //! An [`Engine`] evaluates a query at one time ([`Engine::instant`]) or at many ([`Engine::range`]) over a [`Storage`],
 //! which is all that it knows of the world: no files, no network, no clock but the deadline in [`Stop`]. It blocks, so
 //! that asynchronous code calls it on a thread of its own. What it needs of the rest of the crate is only the query's
-//! words and the parser's guard (`promql::tokens`, `promql::parse`), so that the two folders can be lifted out together.
+//! words and the parser's guard (`promql::tokens`, `promql::parse`), so that the two can be lifted out together.
 //!
-//! Deliberately absent: native histograms, which a storage refuses with [`StorageError::NativeHistogram`], and the start
-//! times of counters.
+//! Deliberately absent: native histograms, which a storage refuses with [`StorageError::NativeHistogram`], and the
+//! start times of counters.
 //!
 //! Read in this order: `storage` says what is asked of a storage, `tree` what a query is, `lower` how it becomes that,
 //! `grid` what a part of a query gives, `eval` how it is computed; the other files are one kind of node each.

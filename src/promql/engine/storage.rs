@@ -46,7 +46,7 @@ pub struct Wanted<'a> {
     pub from: i64,
     /// The last time, in milliseconds, itself included.
     pub to: i64,
-    /// Only the newest sample of each series is looked at: a storage may give no other. A staleness marker counts as one.
+    /// Only the newest sample of each series is looked at: a storage may give no other. A staleness marker is one too.
     pub newest: bool,
 }
 

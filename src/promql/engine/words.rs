@@ -27,6 +27,8 @@ pub(super) struct Words {
     /// What the parser reads.
     pub(super) text: String,
     pub(super) list: Vec<Word>,
+    /// How often `anchored` and `smoothed` were taken out of the text.
+    pub(super) extents: usize,
 }
 
 /// Reads a query's words.
@@ -35,7 +37,7 @@ pub(super) struct Words {
 /// Says what is wrong and where.
 pub(super) fn read(query: &str, times: Times) -> Result<Words, SyntaxError> {
     let tokens = tokens(query)?;
-    let words = Words { text: String::with_capacity(query.len()), list: Vec::with_capacity(tokens.len()) };
+    let words = Words { text: String::with_capacity(query.len()), list: Vec::with_capacity(tokens.len()), extents: 0 };
     let mut mender = Mender { query, tokens: &tokens, times, words, copied: 0, braces: 0 };
     let mut i = 0;
     while i < tokens.len() {
@@ -71,6 +73,7 @@ impl Mender<'_> {
             "anchored" | "smoothed" if self.braces == 0 && self.after_operand(i) => {
                 let range = self.tokens[i].range.clone();
                 self.replace(range.clone(), &" ".repeat(range.len()));
+                self.words.extents += 1;
                 self.words.list.push(Word { text: word, at: range.start });
                 return Ok(i + 1);
             }

@@ -1,5 +1,5 @@
-//! XXH64 with seed 0, as published (<https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>): Prometheus hashes
-//! label sets with it, and `limit_ratio` shows the hash to its users.
+//! XXH64 with seed 0, as published (<https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>): Prometheus
+//! hashes label sets with it, and `limit_ratio` shows the hash to its users.
 
 const P1: u64 = 0x9E37_79B1_85EB_CA87;
 const P2: u64 = 0xC2B2_AE3D_27D4_EB4F;

@@ -33,8 +33,8 @@ fn change(range: &Range<'_>, of: Of) -> Option<f64> {
 }
 
 /// Computes the change between the first and the last sample, and how much more it is up to the ends of the range: all
-/// the way when the next sample would be expected beyond the end, else by half the usual distance; a counter not below zero. See
-/// <https://prometheus.io/docs/prometheus/latest/querying/functions/#rate>.
+/// the way when the next sample would be expected beyond the end, else by half the usual distance; a counter not below
+/// zero. See <https://prometheus.io/docs/prometheus/latest/querying/functions/#rate>.
 fn extrapolated(range: &Range<'_>, of: Of) -> Option<(f64, f64)> {
     let [first, .., last] = range.samples else { return None };
     let mut change = last.v - first.v;

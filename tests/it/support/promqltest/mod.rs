@@ -1,5 +1,5 @@
-//! Runs scripts in the language of Prometheus' own PromQL tests: data is loaded, queries are evaluated, and what they give
-//! is compared with what the script expects.
+//! Runs scripts in the language of Prometheus' own PromQL tests: data is loaded, queries are evaluated, and what they
+//! give is compared with what the script expects.
 //!
 //! What is about native histograms is skipped, by rule and counted: see [`Skip`].
 
