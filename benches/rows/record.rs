@@ -82,7 +82,8 @@ fn outline(n: u32) -> StepOutline {
         origin: origin(),
     };
     let window = "for 24h, every 20s".to_owned();
-    let outline = StepOutline::new(step, format!("Error rate of service {n}"), SectionId::new("watch"), "promql", origin());
+    let outline =
+        StepOutline::new(step, format!("Error rate of service {n}"), SectionId::new("watch"), "promql", origin());
     StepOutline { expect: Some(expect), window, ..outline }
 }
 
@@ -93,7 +94,8 @@ fn look(outline: &StepOutline, n: u32, at: DateTime<Utc>) -> Look {
     let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
     let mut measures = Measures::new();
     measures.plain("value", Value::Series(vec![Sample { labels, value }]));
-    let request = format!("sum by (service, region) (rate(http_requests_total{{code=~\"5..\",service=\"{}\"}}[5m]))", outline.id);
+    let request =
+        format!("sum by (service, region) (rate(http_requests_total{{code=~\"5..\",service=\"{}\"}}[5m]))", outline.id);
     let mut observation = Observation::new(request, Found::Measures(measures));
     observation.through = Some("prometheus at http://localhost:9090 (3.5.0)".to_owned());
     let terms = Terms { expect: outline.expect.as_ref(), ..Terms::default() };

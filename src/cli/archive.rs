@@ -111,14 +111,16 @@ fn fits(wanted: &WantedRun, path: &str, title: &str) -> bool {
 
 /// Says what a run comes to, its signatures checked.
 fn earlier(record: &RunRecord, wanted: &WantedRun, now: DateTime<Utc>) -> Result<EarlierRun, String> {
-    let signers = wanted.allowed_signers.as_deref().map(allowed).transpose()?;
+    let named = wanted.allowed_signers.as_deref().map(allowed).transpose()?;
+    let vouched = named.is_some();
+    let signers = named.or_else(|| super::signers::at_hand(record));
     for (at, signature) in &record.signatures {
         approval::check(record, signature, *at, signers.as_ref()).map_err(|why| {
             let (who, role) = (approval::who(signature), &signature.role);
             format!("run {}: the signature of {who} as {role} does not hold: {why}", record.run)
         })?;
     }
-    if signers.is_some() && !record.signatures.iter().any(|(_, signature)| vouches(record, signature)) {
+    if vouched && !record.signatures.iter().any(|(_, signature)| vouches(record, signature)) {
         return Err(format!("run {}: none of the allowed signers has signed all of it", record.run));
     }
     let inputs = record.header.inputs.iter().filter(|input| !input.secret);
@@ -127,8 +129,20 @@ fn earlier(record: &RunRecord, wanted: &WantedRun, now: DateTime<Utc>) -> Result
         checklist: record.header.checklist.name.clone(),
         decision: signoff::decide_against(record, &[], signers.as_ref(), now).decision,
         at: record.finished.unwrap_or(record.started),
+        partial: partial(record),
         inputs: inputs.filter_map(|input| Some((input.name.clone(), input.value.clone()?))).collect(),
     })
+}
+
+/// Says why a run does not stand for its whole checklist at its own time.
+fn partial(record: &RunRecord) -> Option<String> {
+    let options = &record.header.options;
+    let left_out = options.iter().find(|option| option.starts_with("--only") || option.starts_with("--skip"));
+    match (record.header.as_of, left_out) {
+        (Some(at), _) => Some(format!("about the past ({})", at.format("%Y-%m-%d %H:%M UTC"))),
+        (None, Some(option)) => Some(format!("with {option}")),
+        (None, None) => None,
+    }
 }
 
 /// Tells whether a signature stands under everything that was found: whoever can write a file can make an unsigned

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::event::{Resumption, Sink, Waivers};
+use crate::event::{Event, Resumption, Sink, Waivers};
 use crate::live::console::Console;
 use crate::live::lines::JsonLines;
 use crate::model::outline::Header;
@@ -56,6 +56,8 @@ pub(crate) struct Again {
     pub resumption: Resumption,
     /// Whether the signatures that the checklist asks for are there.
     pub signed: bool,
+    /// What a display must know of before.
+    pub before: Vec<Event>,
 }
 
 /// What a run came to, for whoever called it.
@@ -84,7 +86,7 @@ pub(crate) async fn carry_out(plan: Plan, wanted: &Wanted, job: &Job<'_>) -> Res
             return Ok(Outcome { decision: Decision::Undecided });
         }
     };
-    let set_up = SetUp { plan: Arc::new(plan), identity, recorder, taken_up: None, signed: false };
+    let set_up = SetUp { plan: Arc::new(plan), identity, recorder, taken_up: None, signed: false, before: Vec::new() };
     let outcome = conduct(set_up, wanted, job).await;
     drop(owner);
     outcome
@@ -92,11 +94,11 @@ pub(crate) async fn carry_out(plan: Plan, wanted: &Wanted, job: &Job<'_>) -> Res
 
 /// Goes on with a run where it stood.
 pub(crate) async fn go_on(plan: Arc<Plan>, again: Again, wanted: &Wanted, job: &Job<'_>) -> Result<Outcome> {
-    let Again { store, owner, run, header, point, resumption, signed } = again;
+    let Again { store, owner, run, header, point, resumption, signed, before } = again;
     let recorder = Recorder::resume(store, run.clone())?;
     let identity = Identity { run, header };
     let taken_up = Some(TakenUp { point, resumption });
-    let outcome = conduct(SetUp { plan, identity, recorder, taken_up, signed }, wanted, job).await;
+    let outcome = conduct(SetUp { plan, identity, recorder, taken_up, signed, before }, wanted, job).await;
     drop(owner);
     outcome
 }
@@ -108,14 +110,15 @@ struct SetUp {
     recorder: Recorder,
     taken_up: Option<TakenUp>,
     signed: bool,
+    before: Vec<Event>,
 }
 
 async fn conduct(set_up: SetUp, wanted: &Wanted, job: &Job<'_>) -> Result<Outcome> {
-    let SetUp { plan, identity, recorder, taken_up, signed } = set_up;
+    let SetUp { plan, identity, recorder, taken_up, signed, before } = set_up;
     let run = identity.run.clone();
     let kept = recorder.handle();
     let (asks, inbox) = mpsc::unbounded_channel();
-    let mut sinks = displays(job.how.format, wanted);
+    let mut sinks = displays(job.how.format, wanted, &before);
     let listens = plan.sections.iter().any(|section| section.outline.hold.is_some())
         || plan.steps.iter().any(|step| step.outline.probe == "manual")
         || !plan.roles.is_empty();
@@ -134,7 +137,6 @@ async fn conduct(set_up: SetUp, wanted: &Wanted, job: &Job<'_>) -> Result<Outcom
         past: job.past,
         signed,
         archive: Some(Arc::new(Shelf::new(job.store, run.clone()))),
-        ..Options::default()
     };
     // As a task of its own it runs beside its workers: between threads, every step would cost two switches.
     let mut running = JoinSet::new();
@@ -210,14 +212,16 @@ fn say_what_next(run: &RunId, kept: &Handle, waits: Option<&str>, job: &Job<'_>)
     }
 }
 
-fn displays(format: Show, wanted: &Wanted) -> Vec<Box<dyn Sink>> {
+fn displays(format: Show, wanted: &Wanted, before: &[Event]) -> Vec<Box<dyn Sink>> {
     match format {
         Show::Json if !wanted.takes_stdout() => vec![Box::new(JsonLines::new(Box::new(std::io::stdout())))],
         Show::Json => Vec::new(),
         Show::Text => {
             let width = u16::try_from(stdio::width()).unwrap_or(100);
             let terminal = std::io::stderr().is_terminal();
-            vec![Box::new(Console::new(Box::new(std::io::stderr()), stdio::colour(), width, terminal))]
+            let mut console = Console::new(Box::new(std::io::stderr()), stdio::colour(), width, terminal);
+            console.recall(before);
+            vec![Box::new(console)]
         }
     }
 }
@@ -232,7 +236,8 @@ fn conclude(run: &RunId, kept: &Handle, end: JournalEnd, wanted: &Wanted, job: &
         stdio::say(&format!("error: the record could not be kept: {fault}"));
         record.interrupted.get_or_insert_with(|| format!("the store failed: {fault}"));
     }
-    let ruling = signoff::decide(&record, &[], job.world.clock.now());
+    let allowed = super::signers::at_hand(&record);
+    let ruling = signoff::decide_against(&record, &[], allowed.as_ref(), job.world.clock.now());
     let mut decision = ruling.decision;
     let record: Arc<RunRecord> = Arc::new(record);
     let view = RunView::new(Arc::clone(&record), &ruling);

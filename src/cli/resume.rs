@@ -74,8 +74,19 @@ pub(super) async fn take_up(
     let Some(mut plans) = accept(vec![load(path, &ask)?]) else { return Ok(None) };
     let plan = Arc::new(plans.pop().context("a checklist has one plan")?);
     let mut point = Point::new(Arc::clone(&plan));
+    let mut before = Vec::new();
     record::load::events(&*store, run, &mut |event, _| {
         point.take(&event);
+        let told = matches!(
+            event.kind,
+            EventKind::RunStarted { .. }
+                | EventKind::Planned { .. }
+                | EventKind::CheckpointStarted { .. }
+                | EventKind::StepFinished { .. }
+        );
+        if told {
+            before.push(event);
+        }
         Ok(())
     })?;
     let signed = header.roles.is_empty() || is_signed(&*store, run)?;
@@ -109,7 +120,7 @@ pub(super) async fn take_up(
         last_seen: point.last_seen(),
         accepted,
     };
-    let again = Again { store, owner, run: run.clone(), header, point, resumption, signed };
+    let again = Again { store, owner, run: run.clone(), header, point, resumption, signed, before };
     go_on(plan, again, wanted, &job).await.map(Some)
 }
 
@@ -129,7 +140,7 @@ pub(super) fn header(store: &dyn RunStore, run: &RunId) -> Result<Header> {
 /// Tells whether everybody who must sign has signed.
 fn is_signed(store: &dyn RunStore, run: &RunId) -> Result<bool> {
     let record = record::load(store, run)?;
-    let ruling = signoff::decide(&record, &[], Utc::now());
+    let ruling = signoff::decide_against(&record, &[], super::signers::at_hand(&record).as_ref(), Utc::now());
     Ok(ruling.decision == crate::model::Decision::Go)
 }
 

@@ -40,13 +40,18 @@ pub(super) fn read(path: Option<&Path>) -> Result<Option<AllowedSigners>> {
 }
 
 /// Reads the file of allowed signers for a look at a run, where it is at hand: `HOLDPOINT_ALLOWED_SIGNERS`, or the
-/// checklist's own beside it. Where it is not, signatures are taken as they were checked when they were made.
+/// checklist's own beside it. Where one is named and cannot be read, no signature counts, and that is said.
 pub(super) fn at_hand(record: &RunRecord) -> Option<AllowedSigners> {
     if record.signatures.is_empty() {
         return None;
     }
     let named = std::env::var_os("HOLDPOINT_ALLOWED_SIGNERS").map(PathBuf::from);
-    let bytes = read_file(&file_of(named.as_deref(), record)?).ok()?;
+    let path = file_of(named.as_deref(), record)?;
+    let bytes = read_file(&path).unwrap_or_else(|error| {
+        let what = format!("the allowed signers {} cannot be read ({error:#}), so no signature counts", path.display());
+        stdio::say(&format!("warning: {what}; HOLDPOINT_ALLOWED_SIGNERS names the file where it lies elsewhere"));
+        Vec::new()
+    });
     Some(AllowedSigners::parse(&bytes, local_standard_time))
 }
 

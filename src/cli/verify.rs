@@ -15,6 +15,7 @@ use crate::record::format::{self, FormatError, Part};
 use crate::record::{self, Head, LoadError, RunRecord, RunStore, StoreError};
 use crate::report::plain::line;
 use crate::signoff::approval::{Judged, Standing, who};
+use crate::signoff::sign::AllowedSigners;
 use crate::signoff::{Again, Claim, Rejudging, Ruling, decide_against};
 
 use super::args::{Show, VerifyArgs};
@@ -35,6 +36,8 @@ struct Subject {
     place: Place,
     /// The document, and what it claims.
     claim: Option<(PathBuf, Claim)>,
+    /// The decision in the heading of the document, where it is laid out as usual.
+    heading: Option<String>,
 }
 
 /// Where the record is.
@@ -83,18 +86,29 @@ pub(super) fn main(args: &VerifyArgs) -> Result<u8> {
         }
     };
     let named = signers::file_of(args.allowed_signers.as_deref(), &told.record);
-    let named = named.filter(|path| args.allowed_signers.is_some() || path.exists());
-    let allowed = signers::read(named.as_deref())?;
+    let absent = named.clone().filter(|path| args.allowed_signers.is_none() && !path.exists());
+    let allowed = match &absent {
+        // Nobody is allowed by a file that is not there.
+        Some(_) => Some(AllowedSigners::default()),
+        None => signers::read(named.as_deref())?,
+    };
     let at = told.decided_at.unwrap_or(told.record.started);
     let ruling = decide_against(&told.record, &[], allowed.as_ref(), at);
     let mut differences: Vec<String> = told.again.differences.iter().map(difference).collect();
     differences.extend(decision(&told.record, &ruling));
     differences.extend(signatures(&ruling).filter_map(refused));
+    if let Some(path) = absent.filter(|_| !told.record.signatures.is_empty()) {
+        let what = "which the checklist names, is not there: no signature could be checked against it";
+        differences.push(format!("{}, {what}; give --allowed-signers FILE", path.display()));
+    }
     if let (Some((document, claim)), Some(then)) = (&subject.claim, &told.then) {
         let ruling = decide_against(then, &[], allowed.as_ref(), at);
         let fact = Claim::of(then, ruling.decision);
         let place = document.display();
         differences.extend(claim.differs_from(&fact).into_iter().map(|what| format!("{place}: {what}")));
+        if let Some(heading) = subject.heading.as_ref().filter(|heading| *heading != ruling.decision.word()) {
+            differences.push(format!("{place}: its heading says {heading}, the record {}", ruling.decision));
+        }
     }
     differences.extend(older(&subject, &told.record, &args.store.store));
     let outcome = Outcome { told: &told, ruling, differences };
@@ -111,10 +125,10 @@ fn find(args: &VerifyArgs) -> Result<Subject> {
     if !path.is_file() {
         let store = open_existing(&args.store.store)?;
         let run = store.resolve(&args.what)?;
-        return Ok(Subject { place: Place::Store(store, run), claim: None });
+        return Ok(Subject { place: Place::Store(store, run), claim: None, heading: None });
     }
     if is_record(path) {
-        return Ok(Subject { place: Place::File(path.to_owned()), claim: None });
+        return Ok(Subject { place: Place::File(path.to_owned()), claim: None, heading: None });
     }
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(LARGEST_DOCUMENT).read_to_string(&mut text));
@@ -138,7 +152,15 @@ fn find(args: &VerifyArgs) -> Result<Subject> {
             Place::Store(store, run)
         }
     };
-    Ok(Subject { place, claim: Some((path.to_owned(), claim)) })
+    Ok(Subject { place, claim: Some((path.to_owned(), claim)), heading: heading(&text) })
+}
+
+/// Finds the decision in the first heading of a document: `# ✅ GO: Promotion`.
+fn heading(text: &str) -> Option<String> {
+    let title = text.lines().find_map(|line| line.strip_prefix("# "))?;
+    let words = ["NO-GO", "UNDECIDED", "HELD", "GO"];
+    let word = title.split(':').next()?.split_whitespace().find(|word| words.contains(word))?;
+    Some(word.to_lowercase())
 }
 
 fn is_record(path: &Path) -> bool {
@@ -359,7 +381,17 @@ impl Outcome<'_> {
         if again.differ > again.differences.len() as u64 {
             rows.push(("differs", format!("and {} more", again.differ - again.differences.len() as u64)));
         }
-        rows.push(("", if self.is_same() { "verified" } else { "NOT what it should be" }.to_owned()));
+        if signatures(&self.ruling).next().is_none() {
+            let what = "by nobody: the digests show what was damaged, not whether somebody made the record anew";
+            rows.push(("signed", what.to_owned()));
+        }
+        let verdict = match (self.is_same(), again.unjudged.len()) {
+            (false, _) => "NOT what it should be".to_owned(),
+            (true, 0) => "verified".to_owned(),
+            (true, 1) => "verified, but for 1 step that cannot be judged again".to_owned(),
+            (true, n) => format!("verified, but for {n} steps that cannot be judged again"),
+        };
+        rows.push(("", verdict));
         rows.iter().map(|(name, text)| format!("{name:<9}{}\n", line(text))).collect()
     }
 

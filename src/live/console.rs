@@ -54,6 +54,11 @@ impl Console {
         Self { out, ink: Ink::of(colour), screen, progress, pending, turn: 0, over: false }
     }
 
+    /// Learns what happened before, without telling it: for a run that is taken up again.
+    pub fn recall(&mut self, events: &[Event]) {
+        events.iter().for_each(|event| self.progress.take(event));
+    }
+
     /// Adds the line that an event is worth, if any.
     fn tell(&mut self, event: &Event) {
         let ink = self.ink;

@@ -276,10 +276,10 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
     fn settle(mut self, soak: Option<&soak::Times>) -> Made {
         let ids = order::Ids::new(&self.sections, &self.steps, &self.places, self.step_ids.keys());
         let lanes = order::Lanes::new(self.matrices, &self.laid, self.sections.len());
-        let mut order = order::Order { ids: &ids, lanes: &lanes, places: &self.places };
+        let order = order::Order { ids: &ids, lanes: &lanes, places: &self.places };
         order.settle_sections(&mut self.sections, &self.section_needs, self.reading.diagnostics);
         order.settle(&self.sections, &mut self.steps, self.reading.diagnostics);
-        relative::settle(&self.sections, &mut self.steps, &mut order, self.reading.diagnostics);
+        relative::settle(&self.sections, &mut self.steps, &order, self.reading.diagnostics);
         order::refuse_all_cycles(&self.sections, &mut self.steps, &self.places, self.reading.diagnostics);
         select::pull_in(&self.sections, &mut self.steps);
         soak::check_steps(soak, &self.sections, &self.steps, &self.places, self.reading.diagnostics);

@@ -210,8 +210,9 @@ fn columns_of_axes(key: Span, axes: &[&(Node, Node)], inputs: &Inputs, reading: 
     }
     let product = |axes: Vec<Vec<Value>>| {
         axes.iter().fold(vec![Vec::new()], |rows: Vec<Vec<Value>>, axis| {
-            let longer =
-                |row: &Vec<Value>| axis.iter().map(|v| [row.as_slice(), &[v.clone()]].concat()).collect::<Vec<_>>();
+            let longer = |row: &Vec<Value>| {
+                axis.iter().map(|v| [row.as_slice(), std::slice::from_ref(v)].concat()).collect::<Vec<_>>()
+            };
             rows.iter().flat_map(longer).collect()
         })
     };

@@ -14,12 +14,15 @@ use super::matrix::Matrices;
 use super::naming::base;
 use super::{Need, PlanSection, PlanStep};
 
+/// A cell, and the steps of it that an id stands for.
+type InCell = (Arc<str>, Range<usize>);
+
 /// What an id may stand for.
 pub(super) struct Ids {
     /// The steps that an id stands for: itself, or those of the section.
     exact: HashMap<String, Range<usize>>,
     /// What stands in cells, by its id without them: the cells with what is there.
-    cells: HashMap<String, Vec<(Arc<str>, Range<usize>)>>,
+    cells: HashMap<String, Vec<InCell>>,
     /// Steps that could not be compiled: about them something was said already.
     broken: HashSet<String>,
 }
@@ -89,10 +92,13 @@ impl Ids {
     }
 }
 
+/// The cell of the whole, and section and cell of a section's own matrix, where these are parallel.
+type Stands = (Option<usize>, Option<(usize, usize, usize)>);
+
 /// Which sections run side by side, because they belong to different cells of a parallel matrix.
 pub(super) struct Lanes {
-    /// For each section: the cell of the whole, and section and cell of its own matrix, where these are parallel.
-    of: Vec<(Option<usize>, Option<(usize, usize, usize)>)>,
+    /// For each section, where it stands.
+    of: Vec<Stands>,
 }
 
 impl Lanes {

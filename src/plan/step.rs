@@ -235,6 +235,7 @@ impl Builder<'_, '_, '_> {
         found.map(|(kind, _, value)| (kind, value))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "all that a probe may need, read from a step by one caller")]
     fn compile_probe(
         &mut self,
         kind: &'static ProbeKind,

@@ -179,7 +179,7 @@ on_no_go:
     assert_eq!(ids(&plan), ["up", "undo", "undone", "stop", "stopped"]);
     let of = |id: &str| &plan.steps[at(&plan, id)];
     assert_eq!(of("undone").outline.then_of.as_ref().map(|id| id.as_str()), Some("undo"));
-    assert_eq!(of("undone").needs.iter().map(|need| need.steps.clone()).collect::<Vec<_>>(), [1..2]);
+    assert!(of("undone").needs.iter().map(|need| need.steps.clone()).eq(std::iter::once(1..2)));
     assert_eq!((of("stop").fallback_for.clone(), of("stop").needs.len()), (vec![1, 2], 0));
     assert_eq!(of("stopped").outline.then_of.as_ref().map(|id| id.as_str()), Some("stop"));
 }

@@ -236,6 +236,8 @@ pub struct EarlierRun {
     /// When it ended: an answer or a signature that came later does not make it younger. Of one without an end, when
     /// it began.
     pub at: DateTime<Utc>,
+    /// Why it does not stand for the whole checklist at its own time: steps were left out, or it is about the past.
+    pub partial: Option<String>,
     /// Its inputs as the record shows them, secrets left out.
     pub inputs: BTreeMap<String, serde_json::Value>,
 }

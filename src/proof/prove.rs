@@ -80,8 +80,11 @@ impl StepProof {
     }
 }
 
+/// Gives a step as it is written now; nothing for one that is gone.
+pub type Outlines<'a> = dyn Fn(&StepId) -> Option<StepOutline> + 'a;
+
 /// Proves the steps of a record. `outlines` gives the steps as they are written now, in place of those of the record.
-pub fn prove(record: &RunRecord, outlines: Option<&dyn Fn(&StepId) -> Option<StepOutline>>) -> Proof {
+pub fn prove(record: &RunRecord, outlines: Option<&Outlines<'_>>) -> Proof {
     let sections = record.sections.iter().filter(|section| matches!(section.outline.part, Part::Section | Part::Guard));
     let steps = sections.flat_map(|section| &section.steps).map(|step| match outlines {
         None => one(step, &step.outline),

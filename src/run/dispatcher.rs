@@ -59,6 +59,7 @@ pub async fn run(errand: Errand) -> Ended {
         redactor: Arc::new(Redactor::new(plan.secrets())),
         started,
         archive: options.archive.clone(),
+        left_on_purpose: point.as_ref().is_some_and(Point::was_paused),
     });
     let (tell, told) = mpsc::unbounded_channel();
     let seq = point.as_ref().map_or(0, Point::seq);

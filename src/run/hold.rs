@@ -33,8 +33,8 @@ impl Dispatcher {
             return;
         }
         self.lanes[lane].doing = Doing::Held(section);
-        if !self.gates.contains_key(&section) {
-            self.gates.insert(section, Gate::default());
+        if let std::collections::hash_map::Entry::Vacant(gate) = self.gates.entry(section) {
+            gate.insert(Gate::default());
             // Whoever is asked can rely on what was found so far.
             self.emitter.flush().await;
             self.emitter.emit(EventKind::Held { section: self.plan.sections[section].outline.id.clone() });

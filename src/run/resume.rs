@@ -53,6 +53,8 @@ pub struct Point {
     decided: Option<Decision>,
     finished: bool,
     paused: bool,
+    /// Whether the last process left on purpose.
+    left: bool,
     differs: Vec<String>,
 }
 
@@ -90,6 +92,7 @@ impl Point {
             decided: None,
             finished: false,
             paused: false,
+            left: false,
             differs: Vec::new(),
             plan,
         }
@@ -142,7 +145,7 @@ impl Point {
             // What people decide when it has ended is not what the run acted on.
             EventKind::Decided { decision, .. } if !self.finished => self.decided = Some(*decision),
             EventKind::Decided { .. } => {}
-            EventKind::Paused { .. } => self.paused = true,
+            EventKind::Paused { .. } => (self.paused, self.left) = (true, true),
             EventKind::RunFinished { .. } => self.finished = true,
             EventKind::Resumed { .. } => self.reopen(),
             EventKind::Interrupted { .. }
@@ -196,6 +199,11 @@ impl Point {
                 Some(format!("nothing of it is left to be done; it came out {decision}"))
             }
         }
+    }
+
+    /// Tells whether the process before left on purpose, because the run waited.
+    pub fn was_paused(&self) -> bool {
+        self.left
     }
 
     fn answered(&self) -> bool {
@@ -325,7 +333,7 @@ impl Point {
         for step in self.open.drain() {
             self.states[step] = State::Idle;
         }
-        (self.decided, self.finished, self.paused) = (None, false, false);
+        (self.decided, self.finished, self.paused, self.left) = (None, false, false, false);
     }
 
     /// Opens what is open, but for what people answered and what was looked at at the checkpoint under way.

@@ -6,10 +6,12 @@ use super::dispatcher::Stop;
 use super::{Asked, Inbox};
 use crate::sys::Clock;
 
+type Wait = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Waits for the next thing that is due. The wait is begun once, not anew for everything that happens meanwhile.
 #[derive(Default)]
 pub(super) struct Timer {
-    waits: Option<(Duration, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>)>,
+    waits: Option<(Duration, Wait)>,
 }
 
 impl Timer {

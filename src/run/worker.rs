@@ -34,6 +34,8 @@ pub(crate) struct Shop {
     pub redactor: Arc<Redactor>,
     pub started: DateTime<Utc>,
     pub archive: Option<Arc<dyn probe::Archive>>,
+    /// Whether the process before left on purpose, because the run waited.
+    pub left_on_purpose: bool,
 }
 
 /// What one worker is asked for.

@@ -245,15 +245,15 @@ mod tests {
             (one(&GOOD.replace("reason: Known, ", "")), vec![("missing-key", "3:7")]),
             (one(&GOOD.replace("Known", "\" \"")), vec![("bad-value", "3:33")]),
             (one(&GOOD.replace("error-rate", "eror-rate")), vec![("waiver-unknown-step", "3:13")]),
-            (one(&GOOD.replace("2026-11-01", "01.11.2026")), vec![("waiver-date", "3:65")]),
-            (one(&GOOD.replace("2026-11-01", "2026-11-01T10:00:00")), vec![("waiver-date", "3:65")]),
-            (one(&GOOD.replace("2026-11-01", "2026-02-30")), vec![("waiver-date", "3:65")]),
-            (one(&GOOD.replace("2026-11-01", "2026-12-25")), vec![("waiver-date", "3:84")]),
-            (one(&GOOD.replace("2026-12-24", "2027-01-31")), vec![("waiver-too-long", "3:84")]),
-            (one(&GOOD.replace("2026-12-24", "2026-11-20")), vec![("waiver-expired", "3:84")]),
-            (one(&GOOD.replace("2026-12-24", "2026-11-27")), vec![("waiver-ends-soon", "3:84")]),
+            (one(&GOOD.replace("2026-11-01", "01.11.2026")), vec![("waiver-date", "3:66")]),
+            (one(&GOOD.replace("2026-11-01", "2026-11-01T10:00:00")), vec![("waiver-date", "3:66")]),
+            (one(&GOOD.replace("2026-11-01", "2026-02-30")), vec![("waiver-date", "3:66")]),
+            (one(&GOOD.replace("2026-11-01", "2026-12-25")), vec![("waiver-date", "3:85")]),
+            (one(&GOOD.replace("2026-12-24", "2027-01-31")), vec![("waiver-too-long", "3:85")]),
+            (one(&GOOD.replace("2026-12-24", "2026-11-20")), vec![("waiver-expired", "3:85")]),
+            (one(&GOOD.replace("2026-12-24", "2026-11-27")), vec![("waiver-ends-soon", "3:85")]),
             (format!("{}  - {{ {GOOD} }}\n", one(GOOD)), vec![("waiver-duplicate", "4:13")]),
-            (one(&format!("{GOOD}, untill: 1")), vec![("unknown-key", "3:96")]),
+            (one(&format!("{GOOD}, untill: 1")), vec![("unknown-key", "3:97")]),
         ];
         for (text, expected) in table {
             let (waivers, said) = check(&text);

@@ -252,7 +252,8 @@ fn nothing_about_a_signature_can_be_changed() {
     let mut office = Office::new(vec![role("sre", 1, &PEOPLE), role("cto", 1, &PEOPLE)], SignRules::default());
     let good = office.signature("alice@example.com", "sre", SignDecision::Conditional, None);
     let other = office.signature("bob@example.com", "sre", SignDecision::Conditional, None);
-    let changes: [(&str, &dyn Fn(&mut Signature)); 12] = [
+    type Change<'a> = &'a dyn Fn(&mut Signature);
+    let changes: [(&str, Change<'_>); 12] = [
         ("who", &|s| s.by = "bob@example.com".into()),
         ("user", &|s| s.user = "root".into()),
         ("role", &|s| s.role = "cto".into()),

@@ -205,7 +205,9 @@ const SHORT: &str = "holdpoint: 1\nname: Short\ndefaults: { timeout: 5m }\n\
     always:\n  - { name: tidy up, exec: 'true', expect: 0 }\n";
 
 /// What a run comes to, apart from times: how each step came out at each checkpoint and in the end.
-fn essence(played: &Played) -> Vec<(String, Outcome, Vec<(u32, Outcome)>)> {
+type Essence = (String, Outcome, Vec<(u32, Outcome)>);
+
+fn essence(played: &Played) -> Vec<Essence> {
     let record = played.record();
     let steps = record.sections.iter().flat_map(|section| &section.steps);
     steps

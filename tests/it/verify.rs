@@ -1,5 +1,4 @@
 //! `verify`: what is as it was recorded is said to be, and whatever was changed is found and named.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use std::fs;
 use std::io::Cursor;

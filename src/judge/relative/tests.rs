@@ -128,7 +128,8 @@ fn series_are_held_against_those_of_equal_labels() {
     let expect = of(Kind::Quantity, times(Op::AtMost, 2.0, Against::Baseline));
     let base = |all: &[(&str, f64)]| [reference(Against::Baseline, series(all))];
     let two = [("a", 10.0), ("b", 100.0)];
-    let table: &[(&[(&str, f64)], &[(&str, f64)], Outcome, &str)] = &[
+    type Series<'a> = &'a [(&'a str, f64)];
+    let table: &[(Series<'_>, Series<'_>, Outcome, &str)] = &[
         (&[("a", 20.0), ("b", 200.0)], &two, Outcome::Pass, ""),
         (&[("a", 21.0), ("b", 100.0)], &two, Outcome::Fail, "1 of 2 series fail: worst 21 at m21{pod=\"a\"}"),
         (&[("a", 20.0), ("c", 1.0)], &two, Outcome::Inconclusive, "the baseline has no such series"),

@@ -86,6 +86,7 @@ impl Criteria {
         if limit.is_some_and(|limit| self.now - run.at > limit) {
             why.push("too long ago".to_owned());
         }
+        why.extend(run.partial.clone());
         for (name, wanted) in &self.same {
             match run.inputs.get(name) {
                 Some(value) if value == wanted => {}
@@ -146,6 +147,7 @@ mod tests {
 
     fn run(name: &str, decision: Decision, hours: i64, version: &str) -> EarlierRun {
         EarlierRun {
+            partial: None,
             run: RunId::new(name),
             checklist: "Staging".into(),
             decision,

@@ -23,7 +23,7 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, EventKind, Look, StepResult};
-use crate::model::{Evidence, Finding, Found, Measures, Reference, StepId, Value, Verdict};
+use crate::model::{Evidence, Finding, Found, Measures, Reference, Sample, StepId, Value, Verdict};
 
 /// What every brief event begins with, and no other.
 const MARK: &str = r#"{"brief":"#;
@@ -305,7 +305,7 @@ fn changes(base: &Found, found: &Found) -> Option<Vec<Changed>> {
 
 fn change(base: &Value, value: &Value) -> Changed {
     match (base, value) {
-        (base, value) if base == value => Changed::Same,
+        (base, value) if is_same(base, value) => Changed::Same,
         (Value::Number(_), Value::Number(number)) if number.is_finite() => Changed::Number(*number),
         (Value::Series(base), Value::Series(samples))
             if !samples.is_empty()
@@ -315,6 +315,16 @@ fn change(base: &Value, value: &Value) -> Changed {
             Changed::Series(samples.iter().map(|sample| sample.value).collect())
         }
         (_, value) => Changed::Other(value.clone()),
+    }
+}
+
+/// Tells whether two values are the same to the last bit: 0 and -0 are equal and not the same.
+fn is_same(base: &Value, value: &Value) -> bool {
+    let bits = |of: &[Sample]| of.iter().map(|sample| sample.value.to_bits()).collect::<Vec<_>>();
+    match (base, value) {
+        (Value::Number(base), Value::Number(value)) => base.to_bits() == value.to_bits(),
+        (Value::Series(one), Value::Series(other)) => one == other && bits(one) == bits(other),
+        (base, value) => base == value,
     }
 }
 
@@ -346,13 +356,13 @@ fn findings(base: &Verdict, verdict: &Verdict, first: Option<f64>) -> Option<Vec
 }
 
 fn told(base: &Finding, finding: &Finding, first: Option<f64>) -> Option<Told> {
+    let same_bits = |one: Option<f64>, other: Option<f64>| one.map(f64::to_bits) == other.map(f64::to_bits);
     let alike = base.subject == finding.subject
         && base.expected == finding.expected
         && base.outcome == finding.outcome
         && base.origin == finding.origin
-        && base.limit == finding.limit
+        && same_bits(base.limit, finding.limit)
         && base.value.is_some() == finding.value.is_some();
-    let same_bits = |one: Option<f64>, other: Option<f64>| one.map(f64::to_bits) == other.map(f64::to_bits);
     match finding.value {
         _ if !alike => None,
         value if base.observed == finding.observed && same_bits(base.value, value) => Some(Told::Same),

@@ -142,6 +142,7 @@ pub fn read_record(input: &mut dyn BufRead) -> Result<RunRecord, FormatError> {
 
 /// A part of a portable file.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time is handed on, none is kept")]
 pub enum Part<'a> {
     /// An event, its stored text and its digest.
     Event(Event, &'a str, &'a Digest),

@@ -11,7 +11,7 @@ use crate::model::{Expectation, Found, Observation, Outcome, Verdict};
 use crate::plan::Window;
 
 /// How many looks that nobody took are put into the record when a window is taken up again.
-const MOST_MISSED: usize = 500;
+const MOST_MISSED: usize = 200_000;
 
 impl Worker<'_> {
     /// Looks again and again until the window is decided, or a guard is told to end.
@@ -94,7 +94,8 @@ impl Worker<'_> {
     /// Puts into the record which looks of a window nobody took, because no process was there.
     fn own_up(&mut self, window: &mut Watching) {
         let (Some(begun), Some(last)) = (window.begun, window.last) else { return };
-        if matches!(self.step.window, Window::Guard { .. }) {
+        // A guard of a run whose process left on purpose, to be taken up later, was not meant to look meanwhile.
+        if matches!(self.step.window, Window::Guard { .. }) && self.shop.left_on_purpose {
             return;
         }
         let every = TimeDelta::from_std(window.every).unwrap_or(TimeDelta::MAX);

@@ -183,6 +183,14 @@ impl Rejudging {
     }
 
     fn result(&mut self, event: u64, known: &mut Known, result: &StepResult, what: &str) {
+        let says = matches!(result.outcome, Outcome::Pass | Outcome::Warn | Outcome::Fail | Outcome::NotApplicable);
+        if result.look.is_none() && says {
+            // A verdict that no look stands behind follows from nothing.
+            self.again.results += 1;
+            let again = "nothing: no look is recorded".to_owned();
+            self.differ(event, known, what.into(), result.outcome.word().into(), again);
+            return;
+        }
         let Some(watch) = &known.watch else {
             if let Some(look) = &result.look {
                 let before = self.again.differ;
@@ -276,7 +284,6 @@ fn is_masked(outline: &StepOutline, look: &Look) -> bool {
     has(serde_json::to_string(&look.observation.found))
         || has(serde_json::to_string(&(&outline.expect, &outline.warn)))
         || has(serde_json::to_string(&look.against))
-        || has(serde_json::to_string(&look.verdict))
 }
 
 /// Says a verdict in one line.

@@ -17,6 +17,7 @@ use crate::model::{Outcome, quantity};
 const SLACK: Duration = Duration::from_millis(5);
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are three of them at a time")]
 enum Machine {
     Eventually(Eventually),
     Consistently(Consistently),

@@ -63,6 +63,20 @@ pub enum Signer {
     Agent(Agent, PublicKey),
 }
 
+/// Says why a private key cannot be read. Every second P-521 key, and now and then another ECDSA key, has a number that
+/// begins with zeros, which the file leaves out and the library does not put back.
+fn unreadable(error: ssh_key::Error) -> SignError {
+    let what = match &error {
+        ssh_key::Error::Encoding(_) => {
+            "its number is written shorter than its curve, which cannot be read from a file here; add the key to an \
+             ssh-agent (ssh-add) and sign with its public half"
+                .to_owned()
+        }
+        other => other.to_string(),
+    };
+    SignError::Key { what }
+}
+
 impl Signer {
     /// Reads a private key in OpenSSH's format; `ask` gives the passphrase where there is one, or nothing to give up.
     ///
@@ -72,14 +86,16 @@ impl Signer {
         if text.contains("PRIVATE KEY-----") && !text.contains("BEGIN OPENSSH PRIVATE KEY-----") {
             return Err(SignError::OldForm);
         }
-        let key = PrivateKey::from_openssh(text).map_err(|e| SignError::Key { what: e.to_string() })?;
+        let key = PrivateKey::from_openssh(text).map_err(unreadable)?;
         if !key.is_encrypted() {
             return Ok(Self::File(Box::new(key)));
         }
         for _ in 0..TRIES {
             let Some(passphrase) = ask() else { return Err(SignError::Locked) };
-            if let Ok(key) = key.decrypt(passphrase) {
-                return Ok(Self::File(Box::new(key)));
+            match key.decrypt(passphrase) {
+                Ok(key) => return Ok(Self::File(Box::new(key))),
+                Err(error @ ssh_key::Error::Encoding(_)) => return Err(unreadable(error)),
+                Err(_) => {}
             }
         }
         Err(SignError::Passphrase)

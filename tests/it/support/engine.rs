@@ -44,8 +44,6 @@ pub(crate) enum Scene {
     Says(&'static str),
     /// The command ends at once, with this code and so many seconds of work in its measures.
     Took(f64, f64),
-    /// A person must answer.
-    Asks,
     /// It cannot be looked at; another attempt may help.
     Away,
     /// The probe panics.
@@ -101,9 +99,6 @@ impl Probe for Player {
             Scene::Took(code, seconds) => {
                 measures.plain("exit_code", Value::Number(code));
                 measures.plain("duration", Value::Number(seconds));
-            }
-            Scene::Asks => {
-                return Observation::new("asks", Found::Waiting { instruction: "look yourself".to_owned() });
             }
             Scene::Says(text) => measures.plain("stdout", Value::Text(text.to_owned())),
             Scene::Away => return Observation::new("looks", Found::could_not_look("it is away")),
