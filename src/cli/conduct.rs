@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::event::{Event, Resumption, Sink, Waivers};
+use crate::event::{Event, Request, Resumption, Sink, Waivers};
 use crate::live::console::Console;
 use crate::live::lines::JsonLines;
 use crate::model::outline::Header;
@@ -16,7 +16,8 @@ use crate::plan::Plan;
 use crate::record::{self, Handle, Recorder, RunRecord, RunStore, StoreError, store};
 use crate::report::{RunView, terminal};
 use crate::run::{Asked, Errand, Identity, Journal, JournalEnd, Options, Past, Patience, Point, TakenUp};
-use crate::signoff;
+use crate::signoff::amend::release_due;
+use crate::signoff::{self, approval};
 use crate::sys::World;
 
 use super::archive::Shelf;
@@ -180,7 +181,13 @@ async fn hear_others(kept: &Handle, run: &RunId, asks: &mpsc::UnboundedSender<As
     loop {
         tokio::time::sleep(POLL).await;
         let (kept, run) = (kept.clone(), run.clone());
-        let taken = tokio::task::spawn_blocking(move || kept.with_store(|store| store.take_requests(&run))).await;
+        let take = move || {
+            kept.with_store(|store| {
+                let requests = store.take_requests(&run)?;
+                Ok::<_, StoreError>(trusted(store, &run, requests))
+            })
+        };
+        let taken = tokio::task::spawn_blocking(take).await;
         match taken {
             Ok(Ok(requests)) => {
                 // Nobody hears when the run has just ended: what was asked stays in the store.
@@ -193,6 +200,39 @@ async fn hear_others(kept: &Handle, run: &RunId, asks: &mpsc::UnboundedSender<As
             Ok(Err(_)) | Err(_) => {}
         }
     }
+}
+
+/// Leaves out signatures, and releases by signatures, that do not count by the file of allowed signers that the run
+/// itself goes by: whoever asks may have gone by another one.
+fn trusted(store: &dyn RunStore, run: &RunId, requests: Vec<Request>) -> Vec<Request> {
+    if requests.is_empty() {
+        return requests;
+    }
+    let Ok(mut record) = record::load(store, run) else { return Vec::new() };
+    let allowed = super::signers::decisive(&record);
+    let now = chrono::Utc::now();
+    let mut trusted = Vec::new();
+    for request in requests {
+        let refused = match &request {
+            Request::Answer(..) => None,
+            Request::Sign(signature) => approval::check(&record, signature, now, allowed.as_ref()).err(),
+            Request::Release(_, release) if !release.signed => None,
+            Request::Release(section, _) => {
+                let due = release_due(&record, allowed.as_ref(), now).is_some_and(|(due, _)| due == *section);
+                (!due).then(|| format!("{section} is not released by signatures that count"))
+            }
+        };
+        if let Request::Sign(signature) = &request
+            && refused.is_none()
+        {
+            record.signatures.push((now, (**signature).clone()));
+        }
+        match refused {
+            None => trusted.push(request),
+            Some(why) => stdio::say(&format!("warning: what another process asked for was not done: {why}")),
+        }
+    }
+    trusted
 }
 
 /// Says with which command a run that is not over is gone on with.

@@ -89,7 +89,9 @@ pub(super) async fn take_up(
         }
         Ok(())
     })?;
-    let signed = header.roles.is_empty() || is_signed(&*store, run)?;
+    holds_are_released(&*store, run)?;
+    // Waivers that are added now make every signature lapse that does not know of them.
+    let signed = header.roles.is_empty() || (wish.how.waivers.is_none() && is_signed(&*store, run)?);
     if let Some(why) = point.is_over(signed) {
         anyhow::bail!("run {run} cannot go on: {why}");
     }
@@ -135,6 +137,21 @@ pub(super) fn header(store: &dyn RunStore, run: &RunId) -> Result<Header> {
         EventKind::RunStarted { header, .. } => Ok(*header),
         _ => anyhow::bail!("run {run} does not begin with its beginning"),
     }
+}
+
+/// Refuses a run whose hold points were released by signatures that do not count.
+fn holds_are_released(store: &dyn RunStore, run: &RunId) -> Result<()> {
+    let record = record::load(store, run)?;
+    let allowed = super::signers::at_hand(&record);
+    for section in &record.sections {
+        let released = section.releases.last().is_some_and(|(_, release)| release.accepted);
+        let approval = signoff::approval::of_hold(&record, section, allowed.as_ref(), Utc::now());
+        if released && approval.is_some_and(|approval| !approval.is_met()) {
+            let name = &section.outline.name;
+            anyhow::bail!("{name:?} was released by signatures that do not count; `holdpoint verify {run}` says why");
+        }
+    }
+    Ok(())
 }
 
 /// Tells whether everybody who must sign has signed.

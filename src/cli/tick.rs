@@ -20,7 +20,8 @@ pub(super) fn main(args: &TickArgs) -> Result<u8> {
     let runs = if named.is_empty() { soaks(&*store)? } else { named };
     if runs.is_empty() {
         stdio::say("no soak goes on; `holdpoint run --tick FILE` begins one");
-        return Ok(0);
+        // Nothing was looked at, which is never a go: a gate may hang on this status.
+        return Ok(Decision::Undecided.exit_status());
     }
     if runs.len() > 1 && !args.how.reports.is_empty() {
         anyhow::bail!("--report names one file, but there are {} runs; name one", runs.len());

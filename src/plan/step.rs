@@ -117,7 +117,9 @@ impl Builder<'_, '_, '_> {
         let built = probe.is_some();
         let probe = probe.unwrap_or_else(|| Box::new(Unbuilt));
         let window = window.unwrap_or(Window::Once);
-        let expect = join(terms.expect, probe.implied());
+        // What stands in for a captured value is for checking alone: the record must not state it.
+        let known = terms.deferred.is_none();
+        let expect = join(terms.expect, probe.implied()).filter(|_| known);
         let silent = expect.is_none() && terms.warn.is_none() && terms.deferred.is_none();
         // A misspelt `expect` is one mistake, not two.
         if silent && built && !waits && !kind.speaks_for_itself && !has_unknown_key(node) {
@@ -134,7 +136,7 @@ impl Builder<'_, '_, '_> {
             origin: self.reading.sources.origin(place),
             weight: weight(node),
             expect,
-            warn: terms.warn,
+            warn: terms.warn.filter(|_| known),
             on_no_data: node.get("on_no_data").map_or(self.defaults.on_no_data, on_no_data),
             series_any: probe.series_any(),
             speaks_for_itself: kind.speaks_for_itself,

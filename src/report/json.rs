@@ -77,6 +77,7 @@ fn document<S: Serializer>(view: &RunView, serializer: S) -> Result<S::Ok, S::Er
     map.serialize_entry("header", &masked(&record.header))?;
     map.serialize_entry("grid", &view.grid())?;
     map.serialize_entry("timetable", &view.timetable())?;
+    map.serialize_entry("margins", &view.margins())?;
     map.serialize_entry("holds", &view.holds())?;
     map.serialize_entry("happened", &view.happened())?;
     map.serialize_entry("waivers", &record.waivers)?;

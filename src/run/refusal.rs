@@ -71,7 +71,10 @@ impl Dispatcher {
             return Some((Outcome::Skipped, Some(skip), reason));
         }
         let soaking = self.soaking.as_ref().filter(|soaking| soaking.steps.contains(&step))?;
-        let now = soaking.now.filter(|now| now.slot == Slot::Checkpoint)?;
+        let now = soaking.now.filter(|now| now.slot != Slot::Start)?;
+        if self.is_left_out(step) {
+            return None;
+        }
         let what = format!("was not observed at {} ({})", soaking.table.label(now.n), stamp(now.due));
         match now.how {
             Observed::InTime => None,
@@ -82,6 +85,12 @@ impl Dispatcher {
             }
             Observed::Missed => Some((Outcome::Inconclusive, None, format!("{what}: nobody looked"))),
         }
+    }
+
+    /// Tells whether the step's own condition leaves it out: then nothing of it was missed.
+    fn is_left_out(&self, step: usize) -> bool {
+        let when = self.plan.steps[step].when.as_ref();
+        when.is_some_and(|when| when.holds(&self.scope_of(step)) == Ok(false))
     }
 
     /// Returns the past time that a step is asked about; nothing for now.

@@ -135,7 +135,9 @@ impl Point {
             EventKind::Released { section, release } => {
                 if let Some(&section) = self.sections.get(section) {
                     self.gates.insert(section, Gate { release: Some(release.clone()) });
-                    self.declined = (!release.accepted).then(|| (section, release.clone()));
+                    if !release.accepted {
+                        self.declined.get_or_insert_with(|| (section, release.clone()));
+                    }
                 }
             }
             EventKind::Answered { step, answer } => self.note(step, |point, step| {

@@ -88,6 +88,7 @@ pub fn decide_against(
     remarks.extend(others.iter().cloned());
     let mut attention = attention.end();
     attention.extend(others);
+    attention.extend(on_the_way(record));
     Ruling {
         decision,
         reasons,
@@ -225,6 +226,29 @@ fn beside_the_steps(
         Decision::Held => {
             lines.extend(record.paused.iter().map(|paused| format!("pending: {}", paused.why)));
             lines.extend(people.missing.iter().cloned());
+        }
+    }
+    lines
+}
+
+/// Says what happened on the way that whoever decides should know: another checklist, guards that nobody watched,
+/// answers that were turned round.
+fn on_the_way(record: &RunRecord) -> Vec<String> {
+    let mut lines = Vec::new();
+    let guarded = record.sections.iter().any(|section| section.outline.part == Part::Guard);
+    for (at, resumption) in &record.resumptions {
+        lines.extend(resumption.accepted.iter().map(|what| format!("taken up although {what}")));
+        let gap = *at - resumption.last_seen;
+        if guarded && gap > chrono::TimeDelta::seconds(1) {
+            let gap = crate::model::quantity::seconds(gap.num_seconds() as f64);
+            lines.push(format!("nobody watched the guards for {gap}, until {}", at.format("%Y-%m-%d %H:%M:%S UTC")));
+        }
+    }
+    for step in record.sections.iter().flat_map(|section| &section.steps) {
+        let Some(last) = step.answers.last() else { continue };
+        if let Some(other) = step.answers.iter().rev().find(|answer| answer.outcome != last.outcome) {
+            let note = if other.note.is_empty() { String::new() } else { format!(": {}", other.note) };
+            lines.push(format!("{} was answered {} by {} before{note}", step.outline.name, other.outcome, other.by));
         }
     }
     lines

@@ -156,6 +156,14 @@ impl Asked<'_> {
         }
     }
 
+    /// Says why nothing can be told of the service, when not one target of it can be scraped.
+    pub fn darkness(&self) -> Option<String> {
+        match self {
+            Self::Pages(pages) if pages.is_dark() => pages.trouble(),
+            Self::Server(_) | Self::Pages(_) => None,
+        }
+    }
+
     /// Says why there may be no data, when the source itself is the reason.
     pub fn trouble(&self) -> Option<String> {
         match self {

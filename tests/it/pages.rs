@@ -273,7 +273,7 @@ async fn bad_pages_are_not_taken_and_named() {
         assert_eq!(said(&up), "0", "{part}");
         assert!(notes(&up).contains(&format!("{url} could not be scraped: ")) && notes(&up).contains(part), "{up:?}");
         let nothing = asking.said("a").await;
-        assert!(nothing.starts_with("no data: ") && nothing.contains(part), "{nothing}");
+        assert!(nothing.starts_with("could not look: ") && nothing.contains(part), "{nothing}");
     }
 }
 
@@ -335,7 +335,7 @@ async fn a_target_may_go_away_and_come_back() {
     away.store(1, Ordering::SeqCst);
     asking.until("up", |up| up == "0").await;
     let gone = asking.said("a").await;
-    assert!(gone.starts_with("no data: the metric a stopped at ") && gone.contains("it answered 500"), "{gone}");
+    assert!(gone.starts_with("could not look: ") && gone.contains("it answered 500"), "{gone}");
     away.store(2, Ordering::SeqCst);
     asking.until("a", |a| a == "5").await;
     assert_eq!(asking.said("up").await, "1");

@@ -107,7 +107,11 @@ impl Probe for Promql {
             Ok(endpoint) => {
                 observation.through = Some(endpoint.shown());
                 endpoint.wait(&query, self.back()).await;
-                let asked = self.ask(&endpoint, &query, look, &mut observation.notes).await;
+                let asked = match endpoint.darkness().filter(|_| !is_about_scrapes(&query)) {
+                    // What is looked through does not answer: an empty answer would say nothing of the service.
+                    Some(why) => Err(Failure::passing(why)),
+                    None => self.ask(&endpoint, &query, look, &mut observation.notes).await,
+                };
                 if !matches!(asked, Err(Failure { retry: true, .. })) {
                     observation.through = Some(endpoint.through().await);
                 }
@@ -119,6 +123,15 @@ impl Probe for Promql {
         observation.found = found(asked);
         observation
     }
+}
+
+/// Tells whether a query is only about whether targets can be scraped: it is answered when none can.
+fn is_about_scrapes(query: &str) -> bool {
+    let own = |name: &str| name == "up" || name.starts_with("scrape_");
+    promql::parse(query).is_ok_and(|query| {
+        let selectors = promql::selectors(&query);
+        !selectors.is_empty() && selectors.iter().all(|selector| selector.metric.as_deref().is_some_and(own))
+    })
 }
 
 impl Promql {

@@ -99,6 +99,7 @@ were not run
 - `grid`: the cells of a matrix: columns, rows (name, outcomes); none without one
 - `timetable`: the occasions of a soak: n, what, due, observed, outcome, counts; of a long one those that did not pass in \
 time, and `timetable_left_out` the number of the others
+- `margins`: what passed near its limit: id, step, subject, value, limit, share, crosses, thin
 - `holds`: hold points: id, section, roles, state, by, how, at, note; `happened`: pauses, resumptions and clocks: at, what
 - `waivers`: file, digest, list (step, reason, approved_by, from, until); none without
 - `guards`, `sections`, `actions`: each with cell, id, name, description, part, line, counts, counts_words, trial (how many), steps (of a \

@@ -13,7 +13,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, context};
 
-use super::view::{Counts, Occasion, Place, RunView, part_word};
+use super::view::{Counts, MarginView, Occasion, Place, RunView, part_word};
 use super::{Format, Options, ReportError, plain};
 use crate::model::outline::{Part, Weight};
 use crate::model::{Decision, Outcome};
@@ -125,6 +125,7 @@ fn data(view: &RunView) -> Value {
         grid => Value::from(Serde(view.grid())),
         timetable => Value::from(Serde(timetable)),
         timetable_left_out,
+        margins => Value::from(Serde(thin(view))),
         holds => Value::from(Serde(view.holds())),
         happened => Value::from(Serde(view.happened())),
         waivers => Value::from(Serde(view.waivers())),
@@ -174,6 +175,14 @@ fn section(view: &RunView, index: usize) -> Value {
         trial => section.steps.iter().filter(|s| s.outline.weight == Weight::Trial).count(),
         steps => fields::list(view, places.into()),
     }
+}
+
+/// How many thin margins the document lists.
+const THIN: usize = 100;
+
+/// Returns the margins that are thin: all of them are in the JSON report.
+fn thin(view: &RunView) -> Vec<MarginView> {
+    view.margins().into_iter().filter(|margin| !margin.thin.is_empty()).take(THIN).collect()
 }
 
 /// Returns the places of a section's steps that were not skipped.

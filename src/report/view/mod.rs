@@ -7,6 +7,7 @@ mod counts;
 mod course;
 mod expected;
 mod head;
+mod margins;
 mod next;
 pub mod people;
 mod step;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub use counts::Counts;
 pub use course::{Grid, GridRow, Happened, HoldView, Occasion, WaiverView, WaiversView};
 pub use head::{AppendixView, Head, InputView, Pair, RoleView, machine_moment, moment};
+pub use margins::MarginView;
 pub use people::SignatureView;
 pub use step::{FindingView, SampleView, Step};
 
@@ -197,6 +199,11 @@ impl RunView {
     /// Names the cell of a section, the outermost first; empty without a matrix.
     pub fn cell(&self, section: &SectionRecord) -> String {
         course::cell(section)
+    }
+
+    /// Returns how far what passed is from its limit.
+    pub fn margins(&self) -> Vec<MarginView> {
+        margins::all(&self.0.record)
     }
 
     /// Returns the waivers in effect.

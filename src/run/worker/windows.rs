@@ -13,6 +13,9 @@ use crate::plan::Window;
 /// How many looks that nobody took are put into the record when a window is taken up again.
 const MOST_MISSED: usize = 200_000;
 
+/// How long a guard may go unwatched while a process is started again.
+const SHORT: TimeDelta = TimeDelta::seconds(60);
+
 impl Worker<'_> {
     /// Looks again and again until the window is decided, or a guard is told to end.
     pub(super) async fn watch(
@@ -94,11 +97,15 @@ impl Worker<'_> {
     /// Puts into the record which looks of a window nobody took, because no process was there.
     fn own_up(&mut self, window: &mut Watching) {
         let (Some(begun), Some(last)) = (window.begun, window.last) else { return };
-        // A guard of a run whose process left on purpose, to be taken up later, was not meant to look meanwhile.
-        if matches!(self.step.window, Window::Guard { .. }) && self.shop.left_on_purpose {
-            return;
-        }
         let every = TimeDelta::from_std(window.every).unwrap_or(TimeDelta::MAX);
+        if matches!(self.step.window, Window::Guard { .. }) {
+            // A guard of a run whose process left on purpose was not meant to look meanwhile, and while a process is
+            // started again nobody can look.
+            let short = SHORT.max(every.checked_mul(4).unwrap_or(TimeDelta::MAX));
+            if self.shop.left_on_purpose || self.shop.world.clock.now() - last < short {
+                return;
+            }
+        }
         let end = begun.checked_add_signed(TimeDelta::from_std(window.ends_at()).unwrap_or(TimeDelta::MAX));
         let now = self.shop.world.clock.now().min(end.unwrap_or(DateTime::<Utc>::MAX_UTC));
         let mut at = last;

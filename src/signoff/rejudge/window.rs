@@ -9,7 +9,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::event::Look;
-use crate::judge::is_first;
 use crate::judge::window::{Consistently, Eventually, Next};
 use crate::model::{Outcome, quantity};
 
@@ -43,9 +42,6 @@ impl Watch {
     pub(super) fn look(&mut self, look: &Look) {
         let at = look.as_of.unwrap_or(look.at);
         let elapsed = (at - *self.begun.get_or_insert(at)).to_std().unwrap_or_default();
-        if is_first(&look.verdict) {
-            return;
-        }
         let times = [elapsed.saturating_sub(SLACK), elapsed, elapsed + SLACK];
         for ((machine, outcome), elapsed) in self.machines.iter_mut().zip(times) {
             let next = match machine {

@@ -223,6 +223,14 @@ impl<'a> Pages<'a> {
         }
     }
 
+    /// Tells whether not one target can be scraped.
+    pub fn is_dark(&self) -> bool {
+        match &self.of {
+            Of::Scrapes(collecting) => collecting.is_dark(),
+            Of::Record(_) => false,
+        }
+    }
+
     fn memory(&self) -> &Arc<Memory> {
         match &self.of {
             Of::Scrapes(collecting) => collecting.memory(),

@@ -234,6 +234,12 @@ impl Collecting {
         (!said.is_empty()).then(|| said.join("; "))
     }
 
+    /// Tells whether not one target can be scraped: nothing is known of the service then.
+    pub(super) fn is_dark(&self) -> bool {
+        let states = self.states.borrow();
+        !states.is_empty() && states.iter().all(|state| state.trouble.is_some())
+    }
+
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = self.trouble().into_iter().collect();
         let states = self.states.borrow();
