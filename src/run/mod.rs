@@ -207,7 +207,7 @@ impl Emitter {
     /// Waits while the journal is far behind, so that memory stays bounded.
     pub(crate) async fn keep_pace(&self) {
         if self.journal.backlog() > FAR_BEHIND {
-            self.journal.flush().await;
+            self.flush().await;
         }
     }
 
