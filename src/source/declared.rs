@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 
+use super::api::Api;
 use super::metrics::Metrics;
 use super::pages::{self, Recorded, Scrape};
 use super::prometheus::Prometheus;
@@ -11,18 +12,23 @@ use crate::diag::Diagnostic;
 use crate::shape::{self, Field, Object, Shape, field};
 use crate::sys::World;
 use crate::template::Scope;
-use crate::yaml::Node;
+use crate::yaml::{Data, Node, Style};
 
 /// The form of `sources`.
 pub const SHAPE: Shape = Shape::Map(&Shape::Either(&[Shape::Template, Shape::Object(&ANY_SOURCE)]));
 
-/// The kinds that the language knows; the first three are what this version asks.
-const KINDS: &[&str] = &["prometheus", "scrape", "recorded", "alertmanager", "kubernetes", "grafana", "loki", "docker"];
+/// The kinds that the language knows.
+const KINDS: &[&str] =
+    &["prometheus", "scrape", "recorded", "alertmanager", "grafana", "loki", "github", "kubernetes", "docker"];
+
+/// The kinds that answer JSON over HTTP, each with its address when none is given.
+const APIS: &[(&str, Option<&str>)] =
+    &[("alertmanager", None), ("grafana", None), ("loki", None), ("github", Some("https://api.github.com"))];
 
 /// What any source may have; the keys of each kind are checked when its kind is known.
 const ANY_SOURCE: Object = Object { name: "a source", fields: ANY, open: true };
-const PROMETHEUS: Object =
-    Object { name: "a prometheus source", fields: &[KIND, URL, HEADERS, BEARER, BASIC, TLS, TIMEOUT], open: false };
+const OVER_HTTP: Object =
+    Object { name: "a source over HTTP", fields: &[KIND, URL, HEADERS, BEARER, BASIC, TLS, TIMEOUT], open: false };
 
 pub(super) const KIND: Field =
     field("kind", Shape::Word(KINDS), "What kind of back end it is; the entry's name says it when left out.");
@@ -57,6 +63,7 @@ pub struct Sources {
     prometheus: IndexMap<String, Prometheus>,
     scrape: IndexMap<String, Scrape>,
     recorded: IndexMap<String, Recorded>,
+    apis: IndexMap<String, Api>,
 }
 
 impl Sources {
@@ -67,7 +74,7 @@ impl Sources {
             let Some(name) = key.text() else { continue };
             match kind_of(reading, key, value) {
                 Some("prometheus") => {
-                    if let Some(reach) = prometheus(reading, key, value) {
+                    if let Some(reach) = over_http(reading, key, value, "prometheus", None) {
                         sources.prometheus.insert(name.to_owned(), Prometheus::new(name, reach));
                     }
                 }
@@ -78,6 +85,10 @@ impl Sources {
                 Some("recorded") => {
                     let read = pages::declared::recorded(reading, key, value);
                     sources.recorded.extend(read.map(|source| (name.to_owned(), source)));
+                }
+                Some(kind) if let Some((kind, url)) = APIS.iter().find(|(api, _)| *api == kind) => {
+                    let reach = over_http(reading, key, value, kind, *url);
+                    sources.apis.extend(reach.map(|reach| (name.to_owned(), Api::new(name, kind, reach))));
                 }
                 Some(kind) => {
                     let message = format!("sources of kind {kind} are not available in this version");
@@ -123,10 +134,23 @@ impl Sources {
         prometheus.chain(scrape).chain(self.recorded.values().map(Metrics::Recorded))
     }
 
+    /// Looks up a source of a kind that answers JSON over HTTP: by name, or the one that is meant without a name, which
+    /// is the entry called like the kind, or the only one of the kind.
+    pub fn api(&self, kind: &str, name: Option<&str>) -> Option<&Api> {
+        let mut all = self.apis.values().filter(|api| api.kind() == kind);
+        match name {
+            Some(name) => all.find(|api| api.name() == name),
+            None => self.apis.get(kind).filter(|api| api.kind() == kind).or_else(|| match (all.next(), all.next()) {
+                (Some(only), None) => Some(only),
+                _ => None,
+            }),
+        }
+    }
+
     /// Lists the names of all sources.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         let local = self.scrape.keys().chain(self.recorded.keys());
-        self.prometheus.keys().chain(local).map(String::as_str)
+        self.prometheus.keys().chain(local).chain(self.apis.keys()).map(String::as_str)
     }
 
     /// Begins to collect for the source of that name, if it is one that collects while the run goes on. What keeps it
@@ -156,22 +180,32 @@ fn kind_of<'a>(reading: &mut Reading<'_>, key: &'a Node, value: &'a Node) -> Opt
     None
 }
 
-fn prometheus(reading: &mut Reading<'_>, key: &Node, value: &Node) -> Option<Reach> {
-    let url = match value.map() {
-        None => value,
-        Some(_) => {
-            if !shape::check(value, &Shape::Object(&PROMETHEUS), reading.diagnostics) {
-                return None;
-            }
-            let Some(url) = value.get("url") else {
-                let message = "a prometheus source needs \"url\": where it answers";
-                reading.say(Diagnostic::error("missing-key", key.span, message));
-                return None;
-            };
-            url
+/// Reads a source that is reached over HTTP: its URL alone, or a map.
+fn over_http(
+    reading: &mut Reading<'_>,
+    key: &Node,
+    value: &Node,
+    kind: &str,
+    default: Option<&'static str>,
+) -> Option<Reach> {
+    if value.map().is_none() {
+        return Reach::read(reading, value, value);
+    }
+    if !shape::check(value, &Shape::Object(&OVER_HTTP), reading.diagnostics) {
+        return None;
+    }
+    match (value.get("url"), default) {
+        (Some(url), _) => Reach::read(reading, url, value),
+        (None, Some(url)) => {
+            let url = Node { span: key.span, data: Data::Scalar { text: url.into(), style: Style::Plain } };
+            Reach::read(reading, &url, value)
         }
-    };
-    Reach::read(reading, url, value)
+        (None, None) => {
+            let message = format!("a {kind} source needs \"url\": where it answers");
+            reading.say(Diagnostic::error("missing-key", key.span, message));
+            None
+        }
+    }
 }
 
 #[cfg(test)]

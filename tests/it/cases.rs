@@ -3,6 +3,8 @@
 //! - `world` names what the run stands in, one a line: `service` (the sample service, healthy), `service broken`,
 //!   `prometheus` (a real one that scrapes the service), `recorded` (a real one with a day of recorded samples),
 //!   `nginx` (see `support::world`).
+//! - `answers.yaml` is what a double of a back end answers, one for each case; it is at hand as the input `api_url`
+//!   (see `support::double`).
 //! - `args` holds further arguments, one a line. Every other file is at hand in the folder of the run.
 //! - `expected` holds `exit N`, a line for each step, `id: outcome` (with `(flaky)` where it is) and its reason, and
 //!   for a run that did not begin what was said, `says: …`. Every step and every reason must be listed; `…` stands for what varies.
@@ -17,6 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regex::{Captures, Regex};
 
+use crate::support::double;
 use crate::support::env::{Ran, TestEnv, steps};
 use crate::support::world::World;
 
@@ -77,6 +80,9 @@ fn case(folder: &Path, world: &World) -> Vec<String> {
     let documents: Vec<_> = DOCUMENTS.iter().filter(|(_, file)| folder.join(file).exists()).collect();
     args.extend(documents.iter().flat_map(|(format, _)| ["--report".into(), format!("{format}=report.{format}")]));
     args.extend(world.inputs_for(&checklist));
+    let answers = folder.join("answers.yaml");
+    let double = answers.exists().then(|| double::start(&answers));
+    args.extend(double.iter().flat_map(|double| ["--set".into(), format!("api_url={}", double.url(""))]));
     args.extend(read("args").lines().filter(|l| !l.is_empty()).map(str::to_owned));
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let ran = env.run(&args);

@@ -12,11 +12,11 @@ use holdpoint::checklist::reading::Reading;
 use holdpoint::diag::{Diagnostics, SourceMap};
 use holdpoint::model::{Found, MeasureName, Measures, Observation, Value};
 use holdpoint::probe::{Compiling, Look, Probe, Wants, promql::KIND};
-use holdpoint::shape;
-use holdpoint::source::{self, Sources};
+use holdpoint::source::Sources;
 use holdpoint::sys::{Clock, World};
 use holdpoint::template::Scope;
 
+use crate::support::probing;
 use crate::support::prometheus::{Prometheus, free_port, get};
 use crate::support::rogue::Rogue;
 
@@ -38,17 +38,10 @@ impl Asking {
     }
 
     fn declare(declared: &str) -> (Self, Vec<String>) {
-        let (mut map, mut diagnostics) = (SourceMap::new(), Diagnostics::new());
-        let file = map.add("sources.yaml", declared);
-        let node = holdpoint::yaml::parse(&mut map, file, &mut diagnostics).expect("valid YAML");
         let scope = Scope::default();
-        let sources = match shape::check(&node, &source::SHAPE, &mut diagnostics) {
-            true => Sources::compile(&mut Reading::new(&map, &mut diagnostics, &scope), &node),
-            false => Sources::default(),
-        };
-        let said = diagnostics.iter().map(|d| format!("{}: {}", d.code, d.message)).collect();
-        let asking = Self { sources, map, world: World::real(), scope, timeout: Duration::from_secs(10) };
-        (asking, said)
+        let (sources, said) = probing::declare(declared, &scope);
+        let (map, world) = (SourceMap::new(), World::real());
+        (Self { sources, map, world, scope, timeout: Duration::from_secs(10) }, said)
     }
 
     /// Gives each look so much time.
@@ -330,7 +323,8 @@ async fn a_target_may_go_away_and_come_back() {
         };
         let _ = stream.write_all(&bytes);
     });
-    let mut asking = Asking::new(&format!("app: {{ kind: scrape, url: '{}', every: 100ms }}\n", service.url("/m")));
+    let mut asking =
+        Asking::new(&format!("app: {{ kind: scrape, url: '{}', every: 100ms, timeout: 5s }}\n", service.url("/m")));
     assert_eq!(asking.said("a + b").await, "2");
     away.store(1, Ordering::SeqCst);
     asking.until("up", |up| up == "0").await;
@@ -340,7 +334,8 @@ async fn a_target_may_go_away_and_come_back() {
     asking.until("a", |a| a == "5").await;
     assert_eq!(asking.said("up").await, "1");
     assert!(asking.said("b").await.starts_with("no data: the metric b stopped at "));
-    assert_eq!(asking.said("count_over_time(up[100ms]) > 0").await.split(' ').count(), 1);
+    // Its series goes on: `up` is one, with both values.
+    assert_eq!(asking.said("count(max_over_time(up[1m]) == 1 and min_over_time(up[1m]) == 0)").await, "1");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What the tests stand on: a temporary folder, the program itself, real servers on loopback.
 
 pub(crate) mod courses;
+pub(crate) mod double;
 pub(crate) mod engine;
 pub(crate) mod env;
 pub(crate) mod nginx;

@@ -7,7 +7,7 @@ use holdpoint::diag::{Diagnostics, SourceMap};
 use holdpoint::model::{Found, MeasureName, Measures, Observation, Value};
 use holdpoint::probe::{self, Compiling, Look, Probe, Wants};
 use holdpoint::shape;
-use holdpoint::source::Sources;
+use holdpoint::source::{self, Sources};
 use holdpoint::sys::World;
 use holdpoint::template::Scope;
 use holdpoint::yaml;
@@ -18,12 +18,43 @@ pub(crate) struct Probing {
     scope: Scope,
     timeout: Duration,
     ignore: Vec<String>,
+    sources: Sources,
+    source: Option<String>,
+    as_of: Option<chrono::DateTime<chrono::Utc>>,
 }
 
 impl Probing {
     /// Makes a world of its own, with ten seconds for each look.
     pub(crate) fn new() -> Self {
-        Self { world: World::real(), scope: Scope::default(), timeout: Duration::from_secs(10), ignore: Vec::new() }
+        Self {
+            world: World::real(),
+            scope: Scope::default(),
+            timeout: Duration::from_secs(10),
+            ignore: Vec::new(),
+            sources: Sources::default(),
+            source: None,
+            as_of: None,
+        }
+    }
+
+    /// Declares `sources:`.
+    pub(crate) fn sources(mut self, declared: &str) -> Self {
+        let (sources, said) = declare(declared, &self.scope);
+        assert!(said.is_empty(), "{said:?}");
+        self.sources = sources;
+        self
+    }
+
+    /// Names the source to ask, as the step's `source:` does.
+    pub(crate) fn source(mut self, name: &str) -> Self {
+        self.source = Some(name.to_owned());
+        self
+    }
+
+    /// Asks about a past time.
+    pub(crate) fn as_of(mut self, at: chrono::DateTime<chrono::Utc>) -> Self {
+        self.as_of = Some(at);
+        self
     }
 
     /// Gives values to `{{ inputs.… }}`.
@@ -65,8 +96,8 @@ impl Probing {
             &mut Compiling {
                 reading: &mut reading,
                 wants: &wants,
-                sources: &Sources::default(),
-                source: None,
+                sources: &self.sources,
+                source: self.source.clone(),
                 timeout: self.timeout,
                 ignore: &self.ignore,
                 along: None,
@@ -88,10 +119,10 @@ impl Probing {
         let look = Look {
             world: &self.world,
             scope: &self.scope,
-            sources: &Sources::default(),
+            sources: &self.sources,
             timeout: self.timeout,
             run_started: chrono::DateTime::UNIX_EPOCH,
-            as_of: None,
+            as_of: self.as_of,
             soak: None,
             archive: None,
         };
@@ -99,6 +130,18 @@ impl Probing {
         let limit = self.timeout + Duration::from_secs(5);
         tokio::time::timeout(limit, probe.observe(&look)).await.expect("a look ends within its time")
     }
+}
+
+/// Reads `sources:`, with the codes and messages of its mistakes.
+pub(crate) fn declare(declared: &str, scope: &Scope) -> (Sources, Vec<String>) {
+    let (mut map, mut diagnostics) = (SourceMap::new(), Diagnostics::new());
+    let file = map.add("sources.yaml", declared);
+    let node = yaml::parse(&mut map, file, &mut diagnostics).expect("valid YAML");
+    let sources = match shape::check(&node, &source::SHAPE, &mut diagnostics) {
+        true => Sources::compile(&mut Reading::new(&map, &mut diagnostics, scope), &node),
+        false => Sources::default(),
+    };
+    (sources, diagnostics.iter().map(|d| format!("{}: {}", d.code, d.message)).collect())
 }
 
 /// Returns the measures of a look that measured.
