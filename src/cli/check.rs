@@ -57,7 +57,7 @@ fn check_waivers(path: &Path, format: DiagnosticFormat, steps: &[StepId], json: 
             let name = path.display();
             match &waivers {
                 Some(waivers) => stdio::say(&format!("{name}: good: {} waivers", waivers.waivers.len())),
-                None => stdio::say(&format!("{name}: {} mistakes", diagnostics.len())),
+                None => stdio::say(&format!("{name}: {}", mistakes(diagnostics.len()))),
             }
         }
         DiagnosticFormat::Json => json.extend(formats::json_list(&diagnostics, &sources)),
@@ -74,8 +74,10 @@ fn summary(name: &str, loaded: &super::load::Loaded) -> String {
             let warnings = if count == 0 { String::new() } else { format!(", {count} to look at") };
             format!("{name}: good: {steps} steps in {sections} sections{warnings}")
         }
-        None => {
-            format!("{name}: {count} mistake{}; `holdpoint explain CODE` tells more", if count == 1 { "" } else { "s" })
-        }
+        None => format!("{name}: {}; `holdpoint explain CODE` tells more", mistakes(count)),
     }
+}
+
+fn mistakes(count: usize) -> String {
+    format!("{count} mistake{}", if count == 1 { "" } else { "s" })
 }

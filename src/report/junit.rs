@@ -120,7 +120,7 @@ fn head_properties(view: &RunView) -> Vec<Property> {
 }
 
 fn suite(view: &RunView, section: &SectionRecord) -> TestSuite {
-    let mut suite = TestSuite::new(plain::line(&section.outline.name));
+    let mut suite = TestSuite::new(plain::line(&view.title(section)));
     let mut micros = 0;
     for step in Step::all(section) {
         micros += step.result().map_or(0, |r| r.took_us);

@@ -26,7 +26,7 @@ pub fn render(view: &RunView, options: &Options, out: &mut dyn Write) -> Result<
     writeln!(out, "# {}, run {}", text(&view.record().header.checklist.name), view.record().run)?;
     for (n, part) in sections.iter().enumerate() {
         let ok = section(view, part, &mut out)?;
-        writeln!(out, "{} {} - {}", ok_word(ok), n + 1, text(&part.outline.name))?;
+        writeln!(out, "{} {} - {}", ok_word(ok), n + 1, text(&view.title(part)))?;
     }
     decision(view, sections.len() + 1, &mut out)?;
     out.flush()?;
@@ -36,7 +36,7 @@ pub fn render(view: &RunView, options: &Options, out: &mut dyn Write) -> Result<
 /// Writes a section as a subtest. Tells whether nothing in it is `not ok`.
 fn section(view: &RunView, section: &SectionRecord, out: &mut impl Write) -> io::Result<bool> {
     let mut all = true;
-    writeln!(out, "# Subtest: {}", text(&section.outline.name))?;
+    writeln!(out, "# Subtest: {}", text(&view.title(section)))?;
     writeln!(out, "    1..{}", section.steps.len())?;
     for (n, step) in Step::all(section).enumerate() {
         let ok = !view.counts_against(&step);

@@ -41,11 +41,7 @@ pub fn render(view: &RunView, width: u16, colour: bool) -> String {
 
 fn section_part(view: &RunView, section: &SectionRecord, width: u16, ink: Ink, brief: bool, out: &mut String) {
     let counts = Counts::of_section(section).words();
-    let cell = view.cell(section);
-    let name = match section.outline.name.contains(&cell) {
-        true => section.outline.name.clone(),
-        false => format!("{} — {cell}", section.outline.name),
-    };
+    let name = view.title(section);
     let name = plain::line(&name);
     let _ = writeln!(out, "{}  {}", ink.paint(Tone::Bold, &name), ink.paint(Tone::Dim, &counts));
     let told = |step: &Step<'_>| !brief || !matches!(step.outcome(), Outcome::Pass | Outcome::Skipped);

@@ -201,6 +201,15 @@ impl RunView {
         course::cell(section)
     }
 
+    /// Names a section with its cell; a name that tells its cell already needs no telling twice.
+    pub fn title(&self, section: &SectionRecord) -> String {
+        let cell = self.cell(section);
+        match section.outline.name.contains(&cell) {
+            true => section.outline.name.clone(),
+            false => format!("{} — {cell}", section.outline.name),
+        }
+    }
+
     /// Returns how far what passed is from its limit.
     pub fn margins(&self) -> Vec<MarginView> {
         margins::all(&self.0.record)

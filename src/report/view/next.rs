@@ -37,7 +37,10 @@ pub(super) fn steps(view: &RunView) -> Vec<Pair> {
     }
     let path = shell(&view.record().header.checklist.path);
     if pending().any(|s| s.changes().is_some()) {
-        let command = format!("holdpoint run {path} --allow-changes");
+        let command = match view.record().finished {
+            Some(_) => format!("holdpoint run {path} --allow-changes"),
+            None => format!("holdpoint resume {run} --allow-changes"),
+        };
         list.push(Pair::new("Consent to the steps that change something", command));
     }
     let refused = view.not_run().iter().filter_map(|p| view.step(*p)).any(|s| s.skip() == Some(Skip::Refused));
