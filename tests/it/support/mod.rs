@@ -6,6 +6,7 @@ pub(crate) mod daemon;
 pub(crate) mod double;
 pub(crate) mod engine;
 pub(crate) mod env;
+pub(crate) mod monitored;
 pub(crate) mod nginx;
 pub(crate) mod probing;
 pub(crate) mod prometheus;
