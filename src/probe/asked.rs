@@ -61,7 +61,7 @@ fn refuse(compiling: &mut Compiling<'_, '_>, name: Option<&str>, place: &Node, w
     let kind = name.and_then(|name| compiling.sources.kind_of(name));
     let diagnostic = match (name, kind) {
         (Some(name), Some(kind)) => {
-            let message = format!("{name:?} is a source of kind {kind}, and {what} are asked of a {wanted}");
+            let message = format!("{name:?} is a source of kind {kind}, and {what} are asked of one of kind {wanted}");
             let help = match kind {
                 "scrape" | "recorded" => format!(
                     "the pages are read by holdpoint itself: no server is there that could tell of {what}; the probes \

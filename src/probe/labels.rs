@@ -116,14 +116,12 @@ fn one_of(reading: &mut Reading<'_>, value: &Node) -> Option<Vec<Template>> {
 impl Filled {
     /// Tells whether all conditions hold of these labels.
     pub(super) fn hold(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.0.iter().all(|(name, held)| {
-            let value = labels.get(name).map_or("", String::as_str);
-            match held {
-                Held::OneOf(list) => list.iter().any(|one| one == value),
-                Held::Not(list) => list.iter().all(|one| one != value),
-                Held::Matches(pattern) => pattern.is_match(value),
-            }
-        })
+        self.0.iter().all(|(name, held)| held.holds_of(labels.get(name).map_or("", String::as_str)))
+    }
+
+    /// Tells whether all conditions may hold of something that has these labels and perhaps others.
+    pub(super) fn may_hold(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.0.iter().all(|(name, held)| labels.get(name).is_none_or(|value| held.holds_of(value)))
     }
 
     /// Returns the labels that must have one certain value.
@@ -132,6 +130,16 @@ impl Filled {
             Held::OneOf(list) => list.first().filter(|_| list.len() == 1).map(|value| (name, value)),
             Held::Not(_) | Held::Matches(_) => None,
         })
+    }
+}
+
+impl Held {
+    fn holds_of(&self, value: &str) -> bool {
+        match self {
+            Held::OneOf(list) => list.iter().any(|one| one == value),
+            Held::Not(list) => list.iter().all(|one| one != value),
+            Held::Matches(pattern) => pattern.is_match(value),
+        }
     }
 }
 

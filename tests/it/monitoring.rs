@@ -8,6 +8,7 @@ use holdpoint::model::{Found, Observation, Value};
 
 use crate::support::alertmanager::Alertmanager;
 use crate::support::double;
+use crate::support::env::TestEnv;
 use crate::support::probing::{Probing, cause, get, number};
 use crate::support::prometheus::Prometheus;
 use crate::support::pushgateway::Pushgateway;
@@ -168,4 +169,26 @@ async fn only_alerts_that_began_after_the_run_are_new() {
     let Value::Tally(tally) = get(&look, "firing") else { panic!("{look:?}") };
     assert_eq!((tally.count, tally.of, tally.names.as_slice()), (1, 2, ["New".to_owned()].as_slice()));
     assert_eq!(number(&look, "count"), 1.0);
+}
+
+/// Whole checklists in manual pages are what `check` takes.
+#[test]
+fn the_examples_of_the_manual_pages_are_valid() {
+    let mut checked = Vec::new();
+    for kind in holdpoint::probe::KINDS {
+        for block in kind.manual.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            if !block.contains("sections:") {
+                continue;
+            }
+            let env = TestEnv::new();
+            let text = format!("holdpoint: 1\nname: An example of {}\n{block}", kind.name);
+            env.write("example.yaml", &text);
+            let ran = env.run(&["check", "example.yaml"]);
+            assert_eq!(ran.status, 0, "{}:\n{block}\n{}", kind.name, ran.stderr);
+            checked.push(kind.name);
+        }
+    }
+    for kind in ["targets", "rules", "alerts", "metrics"] {
+        assert!(checked.contains(&kind), "the page of {kind} has no example");
+    }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::which::{Alert, Meant, evidence};
-use crate::model::{Measures, Observation, Tally, Value};
+use crate::model::{Measures, Note, Observation, Tally, Value};
 use crate::probe::asked;
 use crate::source::Failure;
 use crate::source::prometheus::Endpoint;
-use crate::source::prometheus::told::{self, Group, RuleKind};
+use crate::source::prometheus::told::{self, Group, Rule, RuleKind};
 
 /// Asks for alerts and rules, and measures.
 pub(super) async fn measures(
@@ -24,11 +24,15 @@ pub(super) async fn measures(
     observation.evidence.extend(evidence("firing", &firing));
     observation.evidence.extend(evidence("pending", &pending));
     let defined = defined(&rules);
+    let broken = broken(&rules, meant);
+    observation.notes.extend(broken.iter().map(Note::warning));
+    let unknown = undefined(&defined, meant).or(broken);
     let mut measures = Measures::new();
-    measures.plain("firing", state(&firing, &defined, meant));
-    measures.plain("pending", state(&pending, &defined, meant));
+    measures.plain("firing", state(&firing, &defined, unknown.as_deref(), meant));
+    measures.plain("pending", state(&pending, &defined, unknown.as_deref(), meant));
     measures.plain("defined", are_defined(&defined, meant));
-    measures.plain("count", count(&firing, &defined, meant));
+    let count = Value::Number(firing.len() as f64);
+    measures.plain("count", unknown.map_or(count, Value::NoData));
     Ok(measures)
 }
 
@@ -55,10 +59,21 @@ fn undefined(defined: &BTreeSet<&str>, meant: &Meant) -> Option<String> {
     }
 }
 
-/// Counts names. What has no rule cannot fire: unless another one does, nothing can be said.
-fn state(alerts: &[Alert<'_>], defined: &BTreeSet<&str>, meant: &Meant) -> Value {
-    if let Some(why) = undefined(defined, meant).filter(|_| alerts.is_empty()) {
-        return Value::NoData(why);
+/// Says which rule cannot be evaluated, of those whose alerts may be meant.
+fn broken(rules: &[Group], meant: &Meant) -> Option<String> {
+    let rules = rules.iter().flat_map(|group| &group.rules).filter(|rule| rule.kind == RuleKind::Alerting);
+    let named = |rule: &&Rule| meant.names.is_empty() || meant.names.contains(&rule.name);
+    let rule = rules.filter(named).find(|rule| rule.health != "ok" && meant.labels.may_hold(&rule.labels))?;
+    Some(match rule.last_error.is_empty() {
+        true => format!("the rule {:?} was not evaluated yet", rule.name),
+        false => format!("the rule {:?} cannot be evaluated: {}", rule.name, rule.last_error),
+    })
+}
+
+/// Counts names. What nobody evaluates cannot fire: unless another alert does, nothing can be said.
+fn state(alerts: &[Alert<'_>], defined: &BTreeSet<&str>, unknown: Option<&str>, meant: &Meant) -> Value {
+    if let Some(why) = unknown.filter(|_| alerts.is_empty()) {
+        return Value::NoData(why.to_owned());
     }
     if !meant.names.is_empty() {
         return Value::Tally(meant.tally(alerts));
@@ -79,13 +94,6 @@ fn are_defined(defined: &BTreeSet<&str>, meant: &Meant) -> Value {
     Value::Tally(Tally::named(meant.names.iter().map(|name| (name.clone(), defined.contains(name.as_str())))))
 }
 
-fn count(firing: &[Alert<'_>], defined: &BTreeSet<&str>, meant: &Meant) -> Value {
-    match undefined(defined, meant).filter(|_| firing.is_empty()) {
-        Some(why) => Value::NoData(why),
-        None => Value::Number(firing.len() as f64),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,8 +111,9 @@ mod tests {
     }
 
     fn judged(fires: &[&str], rules: &[&'static str], names: &[&str]) -> Value {
-        let (alerts, meant) = (firing(fires), meant(names));
-        state(&of_state(&alerts, "firing", &meant), &rules.iter().copied().collect(), &meant)
+        let (alerts, meant, defined) = (firing(fires), meant(names), rules.iter().copied().collect());
+        let unknown = undefined(&defined, &meant);
+        state(&of_state(&alerts, "firing", &meant), &defined, unknown.as_deref(), &meant)
     }
 
     fn counts(value: &Value) -> Option<(u64, u64)> {
@@ -128,5 +137,20 @@ mod tests {
         );
         assert!(matches!(judged(&[], &[], &[]), Value::NoData(_)));
         assert_eq!(counts(&judged(&["Down"], &["Down"], &["Down", "Dwn"])), Some((1, 2)), "one that fires is enough");
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_evaluated_is_not_taken_for_quiet() {
+        let rule = |name: &str, health: &str| {
+            json!({ "type": "alerting", "name": name, "query": "up", "health": health, "lastError": "many-to-many",
+                "labels": { "team": "db" }, "state": "inactive" })
+        };
+        let groups = json!([{ "name": "g", "rules": [rule("Bad", "err"), rule("Good", "ok")] }]);
+        let groups: Vec<Group> = serde_json::from_value(groups).expect("groups");
+        assert_eq!(broken(&groups, &meant(&["Good"])), None);
+        for names in [&["Bad"][..], &[]] {
+            let why = broken(&groups, &meant(names)).expect("a reason");
+            assert_eq!(why, "the rule \"Bad\" cannot be evaluated: many-to-many");
+        }
     }
 }

@@ -82,9 +82,12 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Pro
         Server::Alertmanager(source) => (source.name(), "Alertmanager", evaluated),
     };
     if let Some(measure) = beyond {
-        let other = if kind == "Prometheus" { "Alertmanager" } else { "Prometheus" };
-        let message = format!("the measure {measure:?} needs a {other}, and {name:?} is a {kind}");
-        let help = format!("name one with `source`, and put what a {kind} tells into a step of its own");
+        let (own, other) = match kind {
+            "Prometheus" => ("a Prometheus", "an Alertmanager"),
+            _ => ("an Alertmanager", "a Prometheus"),
+        };
+        let message = format!("the measure {measure:?} needs {other}, and {name:?} is {own}");
+        let help = format!("name one with `source`, and put what {own} tells into a step of its own");
         compiling.reading.say(Diagnostic::error("expect-unknown-measure", node.span, message).help(help));
         return None;
     }

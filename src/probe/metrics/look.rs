@@ -39,7 +39,7 @@ impl Probe for Metrics {
     }
 
     fn implied(&self) -> Option<Expectation> {
-        self.valid.clone()
+        self.well_formed.clone()
     }
 
     fn silence_is_failure(&self) -> bool {
@@ -120,7 +120,13 @@ impl Metrics {
                 .map_err(|fault| Found::refused(format!("the page could not be read: {fault}")))?,
         };
         drop(busy);
-        Ok(Page { read, latency, head })
+        match read.too_many {
+            Some(count) => Err(Found::refused(format!(
+                "the selector finds {count} series, and at most {} are judged one by one; narrow it",
+                page::MOST_SERIES
+            ))),
+            None => Ok(Page { read, latency, head }),
+        }
     }
 }
 
@@ -151,7 +157,7 @@ fn no_page(body: &[u8], why: &str, wanted: &Wanted) -> Read {
     measures.plain("format", Value::NoData(why.to_owned()));
     measures.plain("size", Value::Number(body.len() as f64));
     page::nothing(&mut measures, wanted, why);
-    Read { measures, mistakes: Vec::new(), values: None, why_none: None }
+    Read { measures, mistakes: Vec::new(), values: None, why_none: None, too_many: None }
 }
 
 /// Keeps what is worth keeping of a page, and returns its measures.

@@ -28,9 +28,9 @@ sections:
         expect: { increase: "> 0" }
 ```
 
-**A malformed page fails the step**, whatever it expects, because no Prometheus would take it: `valid` is asserted by
-itself unless the step says something of it. Every mistake is kept as evidence with its line, the first is a remark, and
-`mistakes` lists them. Of a malformed page nothing else is known: the other measures have no data. A page that is cut off,
+**A malformed page fails the step**, whatever it expects, because no Prometheus would take it: that there are no
+`mistakes` is asserted by itself, unless the step says something of `mistakes` or `valid`. Each is said with its line, and
+all of them are kept as evidence. Of a malformed page nothing else is known: the other measures have no data. A page that is cut off,
 one with a series or a label that comes twice, and one whose content type is no page of metrics are malformed too.
 
 **Names and series are counted apart.** `names` are the different names of samples, as `count(count by (__name__) (…))`
@@ -47,8 +47,8 @@ series grew between the two. Where a series fell, its counter began anew at 0, a
 growth; that is remarked on. A series that is there only the second time began at 0; one that vanished has no number.
 
 **Failure or error.** A service that refuses the connection, does not answer within `timeout`, breaks off or answers
-anything but 200 has *failed*. Access that is denied (401, 403) and a page larger than `max_body` (10MiB) are *errors*:
-nothing is known of the metrics.
+anything but 200 has *failed*. Access that is denied (401, 403), a page larger than `max_body` (10MiB), and more than 1000
+series whose values are to be judged are *errors*: nothing is known of the metrics.
 
 Formats: <https://prometheus.io/docs/instrumenting/exposition_formats/>,
 <https://prometheus.io/docs/specs/om/open_metrics_spec/>.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::http::{self, Fetch};
 use super::{Compiling, Keys, MeasureSpec, Probe, ProbeKind, keyed, measure};
 use crate::diag::Diagnostic;
-use crate::model::{Expectation, Kind, Literal, Matcher, MeasureName};
+use crate::model::{Expectation, Kind, Matcher, MeasureName};
 use crate::shape::{Object, Shape, field, required};
 use crate::template::{Place, Template};
 use crate::yaml::Node;
@@ -46,7 +46,7 @@ const OBJECT: Object = Object {
 
 const MEASURES: &[MeasureSpec] = &[
     measure("value", Kind::Quantity, "With `select`: the value of every series, each of which must hold."),
-    measure("valid", Kind::Bool, "Whether the page is well-formed; asserted by itself."),
+    measure("valid", Kind::Bool, "Whether the page is well-formed."),
     measure("families", Kind::Number, "How many metric families have samples, of those selected."),
     measure("names", Kind::Number, "How many different names samples have, of those selected."),
     measure("series", Kind::Number, "How many series there are, of those selected."),
@@ -54,7 +54,11 @@ const MEASURES: &[MeasureSpec] = &[
     keyed("help", Kind::Text, Keys::Name, "What the page says of a metric."),
     keyed("labels", Kind::Set, Keys::Name, "With `select`: the values that a label has."),
     measure("increase", Kind::Quantity, "With `select` and `over`: by how much each series grew; resets even out."),
-    measure("mistakes", Kind::Set, "What is malformed, each with its line."),
+    measure(
+        "mistakes",
+        Kind::Set,
+        "What is malformed, each with its line; that there is nothing is asserted by itself.",
+    ),
     measure("format", Kind::Text, "The format: `text` or `openmetrics`."),
     measure("size", Kind::Size, "The size of the page."),
     measure("latency", Kind::Duration, "How long fetching it took."),
@@ -67,8 +71,8 @@ struct Metrics {
     over: Option<Duration>,
     timeout: Duration,
     wanted: page::Wanted,
-    /// That the page is well-formed, unless the step says something of that.
-    valid: Option<Expectation>,
+    /// That the page has no mistakes, unless the step says something of that.
+    well_formed: Option<Expectation>,
 }
 
 fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Probe>> {
@@ -78,16 +82,17 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Pro
     let good = have_what_they_need(compiling, node);
     let (select, over) = (given(select)?, given(over)?);
     let origin = compiling.reading.origin(node);
-    let valid = (!compiling.wants.any("valid")).then(|| Expectation::Measure {
-        name: MeasureName::plain("valid"),
-        kind: Kind::Bool,
-        matcher: Matcher::Equals(Literal::Bool(true)),
+    let said = ["valid", "mistakes"].iter().any(|name| compiling.wants.any(name));
+    let well_formed = (!said).then(|| Expectation::Measure {
+        name: MeasureName::plain("mistakes"),
+        kind: Kind::Set,
+        matcher: Matcher::Empty,
         origin,
     });
     let fetch = fetch?;
     good.then(|| -> Box<dyn Probe> {
         let wanted = page::Wanted::of(compiling.wants);
-        Box::new(Metrics { fetch, select, over, timeout: compiling.timeout, wanted, valid })
+        Box::new(Metrics { fetch, select, over, timeout: compiling.timeout, wanted, well_formed })
     })
 }
 

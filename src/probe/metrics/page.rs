@@ -11,7 +11,7 @@ use crate::promql::exposition::{self, Family, Format, Kind, Malformed, families}
 use crate::stats::counter;
 
 /// The most series that are judged one by one.
-const MOST_SERIES: usize = 1000;
+pub(super) const MOST_SERIES: usize = 1000;
 /// The most families whose type and help are given to an expression over all of them.
 const MOST_FAMILIES: usize = 2000;
 /// The most mistakes that are listed.
@@ -23,6 +23,8 @@ pub(super) struct Wanted {
     types: Keys,
     helps: Keys,
     labels: Keys,
+    /// Whether series are judged one by one.
+    each: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -38,7 +40,8 @@ impl Wanted {
             names: wants.keys(name).into_iter().map(str::to_owned).collect(),
             whole: wants.whole(name),
         };
-        Self { types: keys("type"), helps: keys("help"), labels: keys("labels") }
+        let each = wants.any("value") || wants.any("increase");
+        Self { types: keys("type"), helps: keys("help"), labels: keys("labels"), each }
     }
 }
 
@@ -49,10 +52,13 @@ pub(super) type Values = BTreeMap<BTreeMap<String, String>, f64>;
 pub(super) struct Read {
     pub(super) measures: Measures,
     pub(super) mistakes: Vec<Malformed>,
-    /// The selected series, for a second look; nothing when there are too many of them, or the page is malformed.
+    /// The selected series, for a second look; nothing without a selector, and when there are too many of them or the
+    /// page is malformed.
     pub(super) values: Option<Values>,
     /// Why nothing was selected.
     pub(super) why_none: Option<String>,
+    /// How many series were selected, when that is more than are judged one by one and they should be.
+    pub(super) too_many: Option<usize>,
 }
 
 /// Reads a page and measures it.
@@ -67,7 +73,7 @@ pub(super) fn read(page: &[u8], format: Format, selector: Option<&Selector>, wan
     measures.plain("size", Value::Number(page.len() as f64));
     if let Some(first) = mistakes.first() {
         nothing(&mut measures, wanted, &format!("the page is malformed, {first}"));
-        return Read { measures, mistakes, values: None, why_none: None };
+        return Read { measures, mistakes, values: None, why_none: None, too_many: None };
     }
     let chosen = |sample: &&exposition::Sample<'_>| selector.is_none_or(|s| select::fits(s, sample));
     let found: Vec<(&Family<'_>, Vec<&exposition::Sample<'_>>)> = families
@@ -81,13 +87,19 @@ pub(super) fn read(page: &[u8], format: Format, selector: Option<&Selector>, wan
     measures.plain("names", Value::Number(names.len() as f64));
     measures.plain("series", Value::Number(samples.len() as f64));
     about_metrics(&families, wanted, &mut measures);
-    let Some(selector) = selector else { return Read { measures, mistakes, values: None, why_none: None } };
+    let Some(selector) = selector else {
+        return Read { measures, mistakes, values: None, why_none: None, too_many: None };
+    };
     let why_none = samples.is_empty().then(|| select::why_none(selector, &families));
     let series = series(&samples);
-    measures.plain("value", judged(&series, why_none.as_deref()));
     labels(&series, wanted, why_none.as_deref(), &mut measures);
-    let values = (series.len() <= MOST_SERIES).then(|| series.into_iter().map(|s| (s.labels, s.value)).collect());
-    Read { measures, mistakes, values, why_none }
+    let count = series.len();
+    if count > MOST_SERIES {
+        return Read { measures, mistakes, values: None, why_none, too_many: wanted.each.then_some(count) };
+    }
+    measures.plain("value", why_none.clone().map_or_else(|| Value::Series(series.clone()), Value::NoData));
+    let values = series.into_iter().map(|s| (s.labels, s.value)).collect();
+    Read { measures, mistakes, values: Some(values), why_none, too_many: None }
 }
 
 /// Gives every measure of what cannot be read no data.
@@ -117,17 +129,6 @@ fn series(samples: &[&exposition::Sample<'_>]) -> Vec<Sample> {
         Sample { labels: labels.chain([name]).collect(), value: sample.value }
     };
     samples.iter().map(one).collect()
-}
-
-/// Gives series to be judged, of which there must be some, and not too many.
-fn judged(series: &[Sample], why_none: Option<&str>) -> Value {
-    match (why_none, series.len()) {
-        (Some(why), _) => Value::NoData(why.to_owned()),
-        (None, n) if n > MOST_SERIES => {
-            Value::NoData(format!("the selector finds {n} series, and at most {MOST_SERIES} are judged; narrow it"))
-        }
-        (None, _) => Value::Series(series.to_vec()),
-    }
 }
 
 fn labels(series: &[Sample], wanted: &Wanted, why_none: Option<&str>, measures: &mut Measures) {
@@ -192,7 +193,7 @@ pub(super) fn increase(before: &Read, after: &Read) -> (Value, usize) {
         return (Value::NoData(format!("a page is malformed, {first}")), 0);
     }
     let (Some(before), Some(now)) = (&before.values, &after.values) else {
-        return (Value::NoData(format!("the selector finds more than {MOST_SERIES} series; narrow it")), 0);
+        return (Value::NoData("there are no series to compare".into()), 0);
     };
     if let (true, Some(why)) = (before.is_empty(), &after.why_none) {
         return (Value::NoData(why.clone()), 0);
@@ -283,5 +284,17 @@ mod tests {
         assert!(values[0] == 1.0 && values[1].is_nan());
         let none = || read_page("d 1\n", Some("c"));
         assert!(matches!(increase(&none(), &none()).0, Value::NoData(_)));
+    }
+
+    #[test]
+    fn more_series_than_are_judged_are_counted_alone() {
+        let page: String = (0..=MOST_SERIES).map(|n| format!("c{{n=\"{n}\"}} 1\n")).collect();
+        let counted = read_page(&page, Some("c"));
+        assert_eq!((counted.too_many, get(&counted, "series")), (None, &Value::Number(1001.0)));
+        let mut wants = Wants::default();
+        wants.add(MeasureName::plain("value"));
+        let selector = select::read("c").expect("valid");
+        let judged = read(page.as_bytes(), Format::Text, Some(&selector), &Wanted::of(&wants));
+        assert_eq!(judged.too_many, Some(1001));
     }
 }

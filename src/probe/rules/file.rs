@@ -32,12 +32,20 @@ pub(super) struct FileRule {
 /// # Errors
 /// Says why it cannot be read, or what in it is no rule.
 pub(super) async fn read(path: &Path) -> Result<Vec<FileRule>, String> {
-    let size = tokio::fs::metadata(path).await.map_err(|error| error.to_string())?.len();
+    let size = tokio::fs::metadata(path).await.map_err(|error| unreadable(&error))?.len();
     if size > MAX_FILE {
         return Err(format!("it is larger than {} MiB", MAX_FILE >> 20));
     }
-    let text = tokio::fs::read_to_string(path).await.map_err(|error| error.to_string())?;
+    let text = tokio::fs::read_to_string(path).await.map_err(|error| unreadable(&error))?;
     rules(&text, path)
+}
+
+fn unreadable(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "it may not be read".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 fn rules(text: &str, path: &Path) -> Result<Vec<FileRule>, String> {

@@ -126,9 +126,16 @@ impl<'a> Chosen<'a> {
     }
 
     fn state(&self) -> Value {
-        match self.rules.iter().any(|rule| rule.kind == RuleKind::Alerting) {
-            true => self.set(|rule| rule.state.clone().filter(|_| rule.kind == RuleKind::Alerting)),
-            false => Value::NoData("recording rules have no state".into()),
+        let alerts = || self.rules.iter().filter(|rule| rule.kind == RuleKind::Alerting);
+        if alerts().next().is_none() {
+            return Value::NoData("recording rules have no state".into());
+        }
+        // What cannot be evaluated keeps the state that it had, which says nothing; one that fires does.
+        let broken = alerts().find(|rule| rule.health != "ok");
+        let fires = alerts().any(|rule| rule.state.as_deref() == Some("firing"));
+        match broken.filter(|_| !fires) {
+            Some(rule) => Value::NoData(format!("the rule {:?} is not evaluated, so it has no state", rule.name)),
+            None => self.set(|rule| rule.state.clone().filter(|_| rule.kind == RuleKind::Alerting)),
         }
     }
 
@@ -137,19 +144,21 @@ impl<'a> Chosen<'a> {
         Value::Set(words.into_iter().collect())
     }
 
-    /// Gives the text that all rules have, or the different ones as a list; one that a rule lacks is missing.
+    /// Gives the text that all rules have, or the different ones as a list. Of one that only some have, neither that it
+    /// is there nor that it is missing is true.
     fn text(&self, what: &str, of: impl Fn(&'a Rule) -> Option<&'a String>) -> Value {
         let mut texts: Vec<&String> = Vec::new();
-        for rule in &self.rules {
-            match of(rule) {
-                None => return Value::Missing(format!("the rule {:?} has no {what}", rule.name)),
-                Some(text) if texts.contains(&text) => {}
-                Some(text) => texts.push(text),
+        for text in self.rules.iter().filter_map(|rule| of(rule)) {
+            if !texts.contains(&text) {
+                texts.push(text);
             }
         }
-        match texts.as_slice() {
-            [one] => Value::Json(Json::from(one.as_str())),
-            many => Value::Json(many.iter().map(|text| Json::from(text.as_str())).collect()),
+        let without = self.rules.iter().find(|rule| of(rule).is_none());
+        match (without, texts.as_slice()) {
+            (Some(rule), []) => Value::Missing(format!("the rule {:?} has no {what}", rule.name)),
+            (Some(rule), _) => Value::NoData(format!("the rule {:?} has no {what}, and others have one", rule.name)),
+            (None, [one]) => Value::Json(Json::from(one.as_str())),
+            (None, many) => Value::Json(many.iter().map(|text| Json::from(text.as_str())).collect()),
         }
     }
 

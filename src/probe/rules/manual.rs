@@ -30,9 +30,9 @@ alerts or only recording rules with `type`. When a name is not loaded, `defined`
 nearest name is said. Where there is no rule at all, all of them are missing.
 
 **Several rules.** `state` and `health` are sets: `inactive` holds when every rule is inactive, `{ not: { contains:
-firing } }` when none fires. Recording rules have no state. Of `for`, every rule must hold. `expr`, and `labels` and
-`annotations` by their name, are the text when all rules have the same, and a list of texts otherwise; one that a rule
-lacks is missing. `expr` is as the server writes it, which is not always as it was written: to compare expressions, use a
+firing } }` when none fires. Recording rules have no state, and a rule that cannot be evaluated has none that says anything. Of `for`, every rule must hold. `expr`, and `labels` and
+`annotations` by their name, are the text when all rules have the same, and a list of texts otherwise; one that no rule
+has is missing, and one that only some have is no data. `expr` is as the server writes it, which is not always as it was written: to compare expressions, use a
 file.
 
 **A rule file** is in the format of Prometheus; a `PrometheusRule` of Kubernetes is read too. Each of its rules must be

@@ -68,7 +68,8 @@ impl<'a> Chosen<'a> {
             None if there.is_empty() => "nothing is scraped at all".to_owned(),
             None => {
                 let count = self.all.active_targets.iter().filter(|target| self.is_of(target)).count();
-                format!("none of the {count} targets has such labels")
+                let targets = if count == 1 { "target" } else { "targets" };
+                format!("there is no target with such labels, but {count} {targets} with others")
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::sys::http::{BodyEnd, Connection, Fault, Request, Response};
 /// The largest answer that is read, in bytes.
 const MAX_BODY: usize = 64 << 20;
 /// From this size on an answer is read on a thread of its own.
-const LARGE: usize = 256 << 10;
+pub(super) const LARGE: usize = 256 << 10;
 
 /// A Prometheus that can be asked.
 pub struct Endpoint<'a> {

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, LARGE};
 use crate::source::Failure;
 
 /// Labels, or annotations.
@@ -183,13 +183,25 @@ impl Endpoint<'_> {
     }
 
     /// Asks for a path and reads what stands under `data`.
-    async fn data<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Failure> {
+    async fn data<T: DeserializeOwned + Send + 'static>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, Failure> {
         let query: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
         let question = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
         let response = self.send("GET", &question, &[]).await?;
         self.check(&response)?;
-        let read: Envelope<T> =
-            serde_json::from_slice(&response.body).map_err(|fault| self.unreadable(&response, &fault))?;
+        let read: Result<Envelope<T>, serde_json::Error> = match response.body.len() < LARGE {
+            true => serde_json::from_slice(&response.body),
+            false => {
+                let body = response.body.clone();
+                tokio::task::spawn_blocking(move || serde_json::from_slice(&body)).await.map_err(|fault| {
+                    Failure::lasting(format!("the answer of {} could not be read: {fault}", self.shown()))
+                })?
+            }
+        };
+        let read = read.map_err(|fault| self.unreadable(&response, &fault))?;
         match read.warnings.first() {
             // Thanos answers so when one of those whom it asks does not answer: something may be missing.
             Some(warning) => {

@@ -32,7 +32,9 @@ pub(crate) const RULES: &str = r#"groups:
   - { record: "job:up:sum", expr: sum by (job) (up) }
 - name: broken
   rules:
-  - { alert: Ambiguous, expr: "up * on () group_left () up", labels: { severity: critical } }
+  - alert: Ambiguous
+    expr: vector(1) * on () group_left () (vector(1) or label_replace(vector(1), "a", "b", "", ""))
+    labels: { severity: page, team: db }
 "#;
 
 /// A watched service. Everything ends with it.
