@@ -314,6 +314,11 @@ pub const CODES: &[Code] = &[
     ),
     code("unknown-source", "there is no such source", "`source` names an entry of `sources`."),
     code(
+        "wrong-source",
+        "the source is of a kind that cannot tell this",
+        "Each probe asks sources of certain kinds: `targets` and `rules` a `prometheus`, `alerts` a `prometheus` or an `alertmanager`. Pages that holdpoint reads itself (`scrape`, `recorded`) have neither targets nor rules; ask them with `promql`, or look at one page with `metrics`. Name another entry of `sources` with `source`.",
+    ),
+    code(
         "no-source",
         "the probe needs a source",
         "A `promql` step asks a Prometheus: declare `sources: { prometheus: { url: … } }`.",

@@ -3,16 +3,22 @@
 //! A kind declares its form ([`Shape`]), its measures and its manual page; `compile` turns what was written into a
 //! [`Probe`], which looks and returns measures, or says that it could not. A probe never decides.
 
+pub mod alerts;
+mod asked;
 pub mod earlier_run;
 pub mod exec;
 pub mod file;
 pub mod http;
 mod json;
+mod labels;
 pub mod log;
 pub mod manual;
+pub mod metrics;
 pub mod parsed;
 pub mod paths;
 pub mod promql;
+pub mod rules;
+pub mod targets;
 pub mod tcp;
 pub mod wait;
 
@@ -37,6 +43,10 @@ use crate::yaml::Node;
 pub const KINDS: &[&ProbeKind] = &[
     &http::KIND,
     &promql::KIND,
+    &metrics::KIND,
+    &targets::KIND,
+    &rules::KIND,
+    &alerts::KIND,
     &log::KIND,
     &exec::KIND,
     &tcp::KIND,

@@ -13,12 +13,16 @@ use super::Query;
 pub struct Selector {
     /// The metric's name, if it is fixed.
     pub metric: Option<String>,
+    /// The conditions on the metric's name, where it is not fixed before the brace.
+    pub naming: Vec<Matching>,
     /// The conditions on labels.
     pub matching: Vec<Matching>,
     /// The selector as PromQL, without offset and range.
     pub text: String,
     /// Whether it looks at another time than the query's.
     pub shifted: bool,
+    /// Whether its conditions are alternatives, which no Prometheus knows.
+    pub alternatives: bool,
 }
 
 /// A condition on a label.
@@ -94,9 +98,12 @@ fn of(selector: &VectorSelector) -> Selector {
     let name_of = |m: &&Matcher| m.name == "__name__" && m.op == MatchOp::Equal;
     let matchers = &selector.matchers.matchers;
     let metric = selector.name.clone().or_else(|| matchers.iter().find(name_of).map(|m| m.value.clone()));
-    let matching = matchers.iter().filter(|m| m.name != "__name__").map(|m| Matching { matcher: m.clone() }).collect();
+    let (naming, matching): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| m.name == "__name__");
+    let conditions = |list: Vec<&Matcher>| list.into_iter().map(|m| Matching { matcher: m.clone() }).collect();
     let shifted = selector.offset.is_some() || selector.at.is_some();
-    Selector { metric, matching, text: bare.to_string(), shifted }
+    let alternatives = !selector.matchers.or_matchers.is_empty();
+    let (naming, matching) = (conditions(naming), conditions(matching));
+    Selector { metric, naming, matching, text: bare.to_string(), shifted, alternatives }
 }
 
 #[cfg(test)]

@@ -147,6 +147,15 @@ impl Sources {
         }
     }
 
+    /// Tells of which kind the source of that name is.
+    pub fn kind_of(&self, name: &str) -> Option<&'static str> {
+        let of = |there: bool, kind: &'static str| there.then_some(kind);
+        of(self.prometheus.contains_key(name), "prometheus")
+            .or_else(|| of(self.scrape.contains_key(name), "scrape"))
+            .or_else(|| of(self.recorded.contains_key(name), "recorded"))
+            .or_else(|| self.apis.get(name).map(Api::kind))
+    }
+
     /// Lists the names of all sources.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         let local = self.scrape.keys().chain(self.recorded.keys());

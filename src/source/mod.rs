@@ -1,6 +1,7 @@
 //! Clients of the back ends that are asked about a service. One file a kind; [`declared`] reads `sources:`, [`reach`]
-//! says how to reach one over HTTP, [`api`] asks those that answer JSON, and [`metrics`] is whatever answers PromQL.
+//! says how to reach one over HTTP, [`api`] asks those that answer JSON ([`alertmanager`] is one), and [`metrics`] is whatever answers PromQL.
 
+pub mod alertmanager;
 pub mod api;
 pub mod declared;
 pub mod metrics;

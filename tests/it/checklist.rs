@@ -212,6 +212,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "unquoted-comparator",
     "unused-axis",
     "unused-input",
+    "wrong-source",
     "yaml-documents",
     "yaml-syntax",
 ];

@@ -1,13 +1,16 @@
 //! `http`: one request, or a burst of them, and what the answer holds.
 //!
 //! [`spec`] reads what was written, [`fill`] makes a request of it, [`answer`] measures one answer,
-//! [`burst`] measures many.
+//! [`burst`] measures many. [`fetch`] lends all this to other probes.
 
 mod answer;
 mod burst;
+mod fetch;
 mod fill;
 mod payload;
 mod spec;
+
+pub(super) use fetch::Fetch;
 
 use async_trait::async_trait;
 
@@ -119,7 +122,7 @@ const OBJECT: Object = Object {
     ],
 };
 
-const AUTH: Object = Object {
+pub(super) const AUTH: Object = Object {
     name: "auth",
     open: false,
     fields: &[
@@ -138,7 +141,7 @@ const BASIC: Object = Object {
     ],
 };
 
-const TLS: Object = Object {
+pub(super) const TLS: Object = Object {
     name: "tls",
     open: false,
     fields: &[

@@ -16,7 +16,7 @@ use crate::sys::http::{BodyEnd, Connection, Fault, Request, Response};
 /// The largest answer that is read, in bytes.
 const MAX_BODY: usize = 64 << 20;
 /// From this size on an answer is read on a thread of its own.
-const LARGE: usize = 256 << 10;
+pub(super) const LARGE: usize = 256 << 10;
 
 /// A Prometheus that can be asked.
 pub struct Endpoint<'a> {
@@ -131,7 +131,7 @@ impl Endpoint<'_> {
         short.then(|| version.to_owned())
     }
 
-    async fn send(&self, method: &str, path: &str, form: &[(&str, String)]) -> Result<Response, Failure> {
+    pub(super) async fn send(&self, method: &str, path: &str, form: &[(&str, String)]) -> Result<Response, Failure> {
         let mut headers = vec![("accept".to_owned(), "application/json".to_owned())];
         headers.extend(self.headers.iter().cloned());
         if !path.ends_with("query_range")
@@ -168,7 +168,7 @@ impl Endpoint<'_> {
     }
 
     /// Tells an answer of the API from everything else.
-    fn check(&self, response: &Response) -> Result<(), Failure> {
+    pub(super) fn check(&self, response: &Response) -> Result<(), Failure> {
         let who = self.shown();
         match &response.body_end {
             BodyEnd::Complete => {}
@@ -209,7 +209,7 @@ impl Endpoint<'_> {
         }
     }
 
-    fn unreadable(&self, response: &Response, fault: &serde_json::Error) -> Failure {
+    pub(super) fn unreadable(&self, response: &Response, fault: &serde_json::Error) -> Failure {
         let who = self.shown();
         if fault.is_eof() {
             return Failure::passing(format!("the answer of {who} breaks off after {} bytes", response.body.len()));

@@ -1,10 +1,11 @@
 //! Asks a Prometheus, or whatever speaks its HTTP API (Thanos, Mimir, VictoriaMetrics).
 //!
 //! API: <https://prometheus.io/docs/prometheus/latest/querying/api/>. [`Prometheus`] is the declaration, [`Endpoint`]
-//! one with its templates filled in, [`answer`] reads what comes back.
+//! one with its templates filled in, [`answer`] reads what a query brings, [`told`] what the server tells of itself.
 
 pub mod answer;
 mod endpoint;
+pub mod told;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

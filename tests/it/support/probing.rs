@@ -21,6 +21,7 @@ pub(crate) struct Probing {
     sources: Sources,
     source: Option<String>,
     as_of: Option<chrono::DateTime<chrono::Utc>>,
+    started: chrono::DateTime<chrono::Utc>,
 }
 
 impl Probing {
@@ -34,6 +35,7 @@ impl Probing {
             sources: Sources::default(),
             source: None,
             as_of: None,
+            started: chrono::DateTime::UNIX_EPOCH,
         }
     }
 
@@ -54,6 +56,12 @@ impl Probing {
     /// Asks about a past time.
     pub(crate) fn as_of(mut self, at: chrono::DateTime<chrono::Utc>) -> Self {
         self.as_of = Some(at);
+        self
+    }
+
+    /// Says when the run began: 1970 unless it is said.
+    pub(crate) fn started(mut self, at: chrono::DateTime<chrono::Utc>) -> Self {
+        self.started = at;
         self
     }
 
@@ -121,7 +129,7 @@ impl Probing {
             scope: &self.scope,
             sources: &self.sources,
             timeout: self.timeout,
-            run_started: chrono::DateTime::UNIX_EPOCH,
+            run_started: self.started,
             as_of: self.as_of,
             soak: None,
             archive: None,

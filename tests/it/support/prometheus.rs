@@ -1,46 +1,65 @@
-//! A real Prometheus on a free loopback port, with recorded data or targets to scrape.
+//! A real Prometheus on a free loopback port, with recorded data, targets to scrape, or rules to evaluate.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use super::daemon::Daemon;
+pub(crate) use super::daemon::{free_port, get};
+
 /// A running Prometheus. It ends when this is dropped.
-pub(crate) struct Prometheus {
-    child: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
+pub(crate) struct Prometheus(Daemon);
 
 impl Prometheus {
     /// Starts one that holds `recorded`, a text in the OpenMetrics format with times, and scrapes `targets`
     /// (`host:port`) each second.
     pub(crate) fn start(recorded: &str, targets: &[String]) -> Self {
+        Self::configured(recorded, &config(targets), "")
+    }
+
+    /// Starts one that scrapes `targets` and evaluates `rules` (a rule file) each second, and sends its alerts to an
+    /// Alertmanager (`host:port`) if there is one.
+    pub(crate) fn with_rules(targets: &[String], rules: &str, alertmanager: Option<&str>) -> Self {
+        // Only here: the interval is also the step of subqueries that name none.
+        let mut config = config(targets).replace("scrape_interval: 1s", "scrape_interval: 1s, evaluation_interval: 1s");
+        config.push_str("rule_files: [ rules.yml ]\n");
+        if let Some(address) = alertmanager {
+            config.push_str(&format!(
+                "alerting: {{ alertmanagers: [ {{ static_configs: [ {{ targets: ['{address}'] }} ] }} ] }}\n"
+            ));
+        }
+        Self::configured("", &config, rules)
+    }
+
+    /// Starts one with a configuration of its own, and a file `rules.yml` beside it unless that is empty.
+    pub(crate) fn configured(recorded: &str, config: &str, rules: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
         std::fs::create_dir(&data).expect("a folder for the data");
         if !recorded.is_empty() {
             load(folder.path(), &data, recorded);
         }
-        std::fs::write(folder.path().join("prometheus.yml"), config(targets)).expect("a configuration");
-        // Another process may take the port between finding and using it.
-        for _ in 0..5 {
-            let port = free_port();
-            let mut child = spawn(folder.path(), &data, port);
-            if ready(&mut child, port) {
-                return Self { child, port, _folder: folder };
-            }
-            stop(&mut child);
+        std::fs::write(folder.path().join("prometheus.yml"), config).expect("a configuration");
+        if !rules.is_empty() {
+            std::fs::write(folder.path().join("rules.yml"), rules).expect("a rule file");
         }
-        panic!("prometheus does not start");
+        Self(Daemon::start("prometheus", folder, "/-/ready", &|folder, port| {
+            vec![
+                format!("--config.file={}", folder.join("prometheus.yml").display()),
+                format!("--storage.tsdb.path={}", folder.join("data").display()),
+                "--storage.tsdb.retention.time=100y".to_owned(),
+                format!("--web.listen-address=127.0.0.1:{port}"),
+                // An alert that is still firing is sent again at once, so that a test need not wait for a minute.
+                "--rules.alert.resend-delay=1s".to_owned(),
+            ]
+        }))
     }
 
     /// Waits until a query gives something.
     pub(crate) fn wait_until(&self, query: &str) {
         let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
         let started = Instant::now();
-        while !get(self.port, &format!("/api/v1/query?query={query}"))
+        while !get(self.0.port(), &format!("/api/v1/query?query={query}"))
             .is_some_and(|answer| answer.contains("\"value\""))
         {
             assert!(started.elapsed() < Duration::from_secs(60), "{query} gives nothing");
@@ -48,21 +67,19 @@ impl Prometheus {
         }
     }
 
+    /// Waits until the answer to a path is as it should be.
+    pub(crate) fn wait_for(&self, path: &str, good: &dyn Fn(&str) -> bool) {
+        self.0.wait_for(path, good);
+    }
+
     /// Asks for a path of its API and returns the body.
     pub(crate) fn ask(&self, path: &str) -> String {
-        let answer = get(self.port, path).unwrap_or_else(|| panic!("no answer to {path}"));
-        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+        self.0.ask(path)
     }
 
     /// Returns its URL.
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        stop(&mut self.child);
+        self.0.url()
     }
 }
 
@@ -81,52 +98,4 @@ fn config(targets: &[String]) -> String {
         "global: {{ scrape_interval: 1s }}\nscrape_configs:\n- job_name: service\n  static_configs: [ {{ targets: [{}] }} ]\n",
         list.join(", ")
     )
-}
-
-fn spawn(folder: &Path, data: &Path, port: u16) -> Child {
-    Command::new("prometheus")
-        .arg(format!("--config.file={}", folder.join("prometheus.yml").display()))
-        .arg(format!("--storage.tsdb.path={}", data.display()))
-        .arg("--storage.tsdb.retention.time=100y")
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("prometheus runs")
-}
-
-fn ready(child: &mut Child, port: u16) -> bool {
-    let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(30) {
-        if child.try_wait().expect("a child").is_some() {
-            return false;
-        }
-        if get(port, "/-/ready").is_some_and(|answer| answer.starts_with("HTTP/1.0 200")) {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    false
-}
-
-fn stop(child: &mut Child) {
-    // It may have ended by itself.
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-/// Finds a port that nobody listens on.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
-}
-
-/// Asks for a page; nothing when there is no answer.
-pub(crate) fn get(port: u16, path: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    Some(answer)
 }

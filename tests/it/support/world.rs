@@ -1,7 +1,9 @@
-//! The worlds that checklists are run in: the sample service, a real Prometheus that scrapes it, an nginx.
+//! The worlds that checklists are run in: the sample service, a real Prometheus that scrapes it, one that also
+//! evaluates rules and tells a real Alertmanager, an nginx.
 
 use holdpoint::demo::{self, Flaws};
 
+use super::monitored::Monitored;
 use super::nginx::Nginx;
 use super::prometheus::Prometheus;
 use super::recorded;
@@ -20,6 +22,7 @@ location /teapot { return 418 'short and stout'; }
 pub(crate) struct World {
     service: Option<Served>,
     prometheus: Option<Prometheus>,
+    monitored: Option<Monitored>,
     nginx: Option<Nginx>,
 }
 
@@ -35,8 +38,10 @@ impl World {
     pub(crate) fn start(kind: &str) -> Self {
         let wants = |word: &str| kind.lines().any(|line| line.trim() == word);
         let flaws = if wants("service broken") { broken() } else { Flaws::default() };
-        let service =
-            ["service", "service broken", "prometheus"].iter().any(|w| wants(w)).then(|| Served::start(flaws));
+        let service = ["service", "service broken", "prometheus", "monitored"]
+            .iter()
+            .any(|w| wants(w))
+            .then(|| Served::start(flaws));
         let prometheus = wants("prometheus").then(|| {
             let service = service.as_ref().expect("Prometheus scrapes the service");
             let prometheus = Prometheus::start("# EOF\n", &[service.service.address().to_string()]);
@@ -44,8 +49,12 @@ impl World {
             prometheus
         });
         let prometheus = prometheus.or_else(|| wants("recorded").then(|| Prometheus::start(&recorded::day(), &[])));
+        let monitored = wants("monitored").then(|| {
+            let service = service.as_ref().expect("the service is watched");
+            Monitored::start(&service.service.address().to_string())
+        });
         let nginx = wants("nginx").then(|| Nginx::start(LOCATIONS).expect("nginx is installed"));
-        Self { service, prometheus, nginx }
+        Self { service, prometheus, monitored, nginx }
     }
 
     /// Returns `--set` for those inputs that a checklist declares and this world knows.
@@ -58,6 +67,10 @@ impl World {
         }
         if let Some(prometheus) = &self.prometheus {
             known.push(("prometheus_url", prometheus.url()));
+        }
+        if let Some(Monitored { prometheus, alertmanager }) = &self.monitored {
+            known.push(("prometheus_url", prometheus.url()));
+            known.push(("alertmanager_url", alertmanager.url()));
         }
         if let Some(nginx) = &self.nginx {
             known.push(("nginx_url", nginx.url.clone()));
