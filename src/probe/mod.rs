@@ -3,6 +3,8 @@
 //! A kind declares its form ([`Shape`]), its measures and its manual page; `compile` turns what was written into a
 //! [`Probe`], which looks and returns measures, or says that it could not. A probe never decides.
 
+mod compose;
+pub mod docker;
 pub mod earlier_run;
 pub mod exec;
 pub mod file;
@@ -41,6 +43,7 @@ pub const KINDS: &[&ProbeKind] = &[
     &exec::KIND,
     &tcp::KIND,
     &file::KIND,
+    &docker::KIND,
     &earlier_run::KIND,
     &manual::KIND,
     &wait::KIND,

@@ -281,7 +281,8 @@ fn scan_stream(
     let mut reader = reader::open(raw)?;
     let before = scanner.undated();
     let mut cut = None;
-    match spec.tail {
+    // Of several logs in one stream the last lines of each were chosen before.
+    match spec.tail.filter(|_| !spec.source.origin().is_some_and(|origin| origin.is_several())) {
         None => scanner.scan(&mut *reader, stop)?,
         Some(count) => {
             let tail = tail::last_lines(&mut *reader, count, skipped, stop)?;

@@ -1,6 +1,7 @@
 //! What the tests stand on: a temporary folder, the program itself, real servers on loopback.
 
 pub(crate) mod courses;
+pub(crate) mod docker;
 pub(crate) mod double;
 pub(crate) mod engine;
 pub(crate) mod env;
@@ -12,5 +13,6 @@ mod recorded;
 pub(crate) mod records;
 pub(crate) mod rogue;
 pub(crate) mod secure;
+pub(crate) mod socket;
 pub(crate) mod ssh;
 pub(crate) mod world;

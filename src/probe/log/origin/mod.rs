@@ -4,6 +4,8 @@
 //! An origin sends bytes as they come; the scanner looks through them as through any other log. It is told what is
 //! wanted (`since`, `tail`) so that it can ask for less; the scanner chooses by the same once more.
 
+mod docker;
+mod github;
 mod journald;
 
 use std::fmt;
@@ -22,10 +24,7 @@ use crate::template::Scope;
 use crate::yaml::Node;
 
 /// Every origin, in the order of the manual.
-pub const ORIGINS: &[&OriginKind] = &[
-    &journald::KIND,
-    // One line each.
-];
+pub const ORIGINS: &[&OriginKind] = &[&docker::KIND, &github::KIND, &journald::KIND];
 
 /// A kind of origin.
 pub struct OriginKind {
@@ -47,7 +46,7 @@ pub struct Wanted {
     /// Lines written after must not be sent: the past time that is asked about. Only origins that
     /// [`Origin::can_look_back`] get one.
     pub until: Option<DateTime<Utc>>,
-    /// Only so many of the last lines are looked at.
+    /// Only so many of the last lines are looked at, of each log.
     pub tail: Option<u64>,
     /// How long everything may take.
     pub timeout: Duration,
@@ -98,6 +97,11 @@ pub trait Origin: fmt::Debug + Send + Sync {
     /// Tells whether each line that it sends begins with the time at which it was kept, as RFC 3339 writes it, and a
     /// space. Both are taken off before the line is looked at.
     fn is_stamped(&self) -> bool {
+        false
+    }
+
+    /// Tells whether it may send several logs, one behind another, and so chooses the last lines of each by itself.
+    fn is_several(&self) -> bool {
         false
     }
 
