@@ -5,6 +5,8 @@
 
 pub mod alerts;
 mod asked;
+mod compose;
+pub mod docker;
 pub mod earlier_run;
 pub mod exec;
 pub mod file;
@@ -51,6 +53,7 @@ pub const KINDS: &[&ProbeKind] = &[
     &exec::KIND,
     &tcp::KIND,
     &file::KIND,
+    &docker::KIND,
     &earlier_run::KIND,
     &manual::KIND,
     &wait::KIND,

@@ -8,7 +8,7 @@ use crate::diag::{Diagnostics, SourceMap};
 use crate::yaml;
 
 /// The formats by name; `auto` goes by the ending of the file's name.
-pub const FORMATS: &[&str] = &["auto", "yaml", "json", "toml", "env", "ini"];
+pub const FORMATS: &[&str] = &["auto", "yaml", "json", "toml", "env", "ini", "compose"];
 
 /// Reads a text in a format, or in the one that the file's name tells.
 ///
@@ -18,6 +18,7 @@ pub fn parse(text: &str, format: Option<&str>, path: &Path) -> Result<Value, Str
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match format.filter(|format| *format != "auto").or_else(|| by_name(path)) {
         Some("yaml") => yaml(text),
+        Some("compose") => super::compose::normal(yaml(text)?),
         Some("json") => serde_json::from_str(text).map_err(|e| format!("not valid JSON: {e}")),
         Some("toml") => toml::from_str(text).map_err(|e| format!("not valid TOML: {}", e.message())),
         Some("env") => pairs(text, Sections::None),

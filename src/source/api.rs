@@ -7,15 +7,20 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::Failure;
-use super::reach::Reach;
+use super::reach::{Filled, Reach};
 use crate::sys::World;
-use crate::sys::http::{BodyEnd, Connection, Fault, Request, Response};
+use crate::sys::http::{BodyEnd, Connection, Fault, HttpError, Request, Response, Streaming};
 use crate::template::{Scope, Template};
 
 /// The largest answer that is read, in bytes.
 const MAX_BODY: usize = 64 << 20;
 /// The most that is repeated of what a back end says of an error, in characters.
 const MAX_SAID: usize = 300;
+
+/// How much is read of an answer that says why there is none, in bytes.
+const MAX_SAID_BODY: usize = 64 << 10;
+/// What is asked for unless something else is.
+const JSON: &str = "application/json";
 
 /// A back end that a checklist declares.
 #[derive(Debug)]
@@ -77,20 +82,31 @@ impl Api {
     /// Says which template cannot be filled, or that the URL is none.
     pub fn open<'a>(&self, world: &'a World, scope: &Scope, timeout: Duration) -> Result<Asked<'a>, Failure> {
         let filled = self.reach.fill(&self.name, scope)?;
-        Ok(Asked {
-            world,
-            kind: self.kind,
-            base: filled.written.trim_end_matches('/').to_owned(),
-            shown: filled.shown,
-            headers: filled.headers,
-            connection: self.reach.connection.clone(),
-            timeout: self.reach.timeout.unwrap_or(timeout).min(timeout),
-            until: world.clock.elapsed() + timeout,
-        })
+        let own = self.reach.timeout.unwrap_or(timeout);
+        Ok(Asked::new(world, self.kind, filled, self.reach.connection.clone(), (own, timeout)))
     }
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    /// Makes one for a place that is known: `own` is the longest time for one request, `all` that for all of them.
+    pub(super) fn new(
+        world: &'a World,
+        kind: &'static str,
+        filled: Filled,
+        connection: Connection,
+        (own, all): (Duration, Duration),
+    ) -> Self {
+        let base = filled.written.trim_end_matches('/').to_owned();
+        let (timeout, until) = (own.min(all), world.clock.elapsed() + all);
+        Self { world, kind, base, shown: filled.shown, headers: filled.headers, connection, timeout, until }
+    }
+
+    /// Puts something before every path: the version of the API.
+    pub(super) fn below(mut self, prefix: &str) -> Self {
+        self.base.push_str(prefix);
+        self
+    }
+
     /// Says through what is looked: `grafana at http://localhost:3000`.
     pub fn through(&self) -> String {
         let insecure = if self.connection.insecure { " (certificate not checked)" } else { "" };
@@ -146,7 +162,49 @@ impl Asked<'_> {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Reply, Failure> {
-        let mut headers = vec![("accept".to_owned(), "application/json".to_owned())];
+        let request = self.request(method, path, query, body);
+        let response = self.world.http.send(&request).await.map_err(|error| self.failure(&error))?;
+        self.whole(response)
+    }
+
+    /// Asks with GET for what is no JSON and may be long, and hands it out piece by piece.
+    ///
+    /// # Errors
+    /// Says why there is no answer, or what its status means.
+    pub async fn stream(&self, path: &str, query: &[(&str, &str)]) -> Result<Streaming, Failure> {
+        self.streamed(path, query, 0).await
+    }
+
+    /// The same where the back end answers with a redirect to whoever keeps it, as GitHub does; no credentials go along.
+    ///
+    /// # Errors
+    /// Says why there is no answer, or what its status means.
+    pub async fn stream_from_elsewhere(&self, path: &str, query: &[(&str, &str)]) -> Result<Streaming, Failure> {
+        self.streamed(path, query, 3).await
+    }
+
+    async fn streamed(&self, path: &str, query: &[(&str, &str)], redirects: u32) -> Result<Streaming, Failure> {
+        let mut request = self.request("GET", path, query, None);
+        request.max_redirects = redirects;
+        request.headers.retain(|(name, value)| name != "accept" || value != JSON);
+        let mut answer = self.world.http.stream(&request).await.map_err(|error| self.failure(&error))?;
+        if (200..300).contains(&answer.status) {
+            return Ok(answer);
+        }
+        let mut body = Vec::new();
+        while let Some(Ok(piece)) = answer.next().await {
+            body.extend_from_slice(&piece);
+            if body.len() > MAX_SAID_BODY {
+                break;
+            }
+        }
+        let reply = Reply { status: answer.status, headers: answer.headers.clone(), body: body.into() };
+        self.check(&reply, path)?;
+        Err(Failure::lasting(format!("{} answered {} for {path}", self.through(), reply.status)))
+    }
+
+    fn request(&self, method: &str, path: &str, query: &[(&str, &str)], body: Option<&Value>) -> Request {
+        let mut headers = vec![("accept".to_owned(), JSON.to_owned())];
         headers.retain(|(name, _)| !self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
         headers.extend(self.headers.iter().cloned());
         if body.is_some() {
@@ -158,7 +216,7 @@ impl Asked<'_> {
             url = format!("{url}?{pairs}");
         }
         let left = self.until.saturating_sub(self.world.clock.elapsed());
-        let request = Request {
+        Request {
             method: method.to_owned(),
             url,
             headers,
@@ -169,15 +227,15 @@ impl Asked<'_> {
             max_redirects: 0,
             connection: self.connection.clone(),
             timed: false,
-        };
-        let response = self.world.http.send(&request).await.map_err(|error| {
-            let cause = format!("{} does not answer: {error}", self.through());
-            match error.kind {
-                Fault::Request | Fault::Redirect => Failure::lasting(cause),
-                Fault::Dns | Fault::Connect | Fault::Tls | Fault::Timeout | Fault::Protocol => Failure::passing(cause),
-            }
-        })?;
-        self.whole(response)
+        }
+    }
+
+    fn failure(&self, error: &HttpError) -> Failure {
+        let cause = format!("{} does not answer: {error}", self.through());
+        match error.kind {
+            Fault::Request | Fault::Redirect => Failure::lasting(cause),
+            Fault::Dns | Fault::Connect | Fault::Tls | Fault::Timeout | Fault::Protocol => Failure::passing(cause),
+        }
     }
 
     /// Tells a whole answer from a cut one.
@@ -241,7 +299,7 @@ impl Reply {
     }
 
     /// Returns what the back end says of an error, in one bounded line.
-    fn said(&self) -> Option<String> {
+    pub fn said(&self) -> Option<String> {
         let value: Value = serde_json::from_slice(&self.body).ok()?;
         let text = match &value {
             Value::String(text) => text.as_str(),

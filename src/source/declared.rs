@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 use super::api::Api;
+use super::docker::{self, Docker};
 use super::metrics::Metrics;
 use super::pages::{self, Recorded, Scrape};
 use super::prometheus::Prometheus;
@@ -55,6 +56,7 @@ const ANY: &[Field] = &[
     pages::declared::HONOR,
     pages::declared::SERIES,
     pages::declared::BODY,
+    docker::SOCKET,
 ];
 
 /// The back ends that a checklist declares, by name.
@@ -64,6 +66,9 @@ pub struct Sources {
     scrape: IndexMap<String, Scrape>,
     recorded: IndexMap<String, Recorded>,
     apis: IndexMap<String, Api>,
+    docker: IndexMap<String, Docker>,
+    /// The engine of this machine, for checklists that declare none.
+    local: Docker,
 }
 
 impl Sources {
@@ -89,6 +94,10 @@ impl Sources {
                 Some(kind) if let Some((kind, url)) = APIS.iter().find(|(api, _)| *api == kind) => {
                     let reach = over_http(reading, key, value, kind, *url);
                     sources.apis.extend(reach.map(|reach| (name.to_owned(), Api::new(name, kind, reach))));
+                }
+                Some("docker") => {
+                    let read = Docker::read(reading, name, value);
+                    sources.docker.extend(read.map(|source| (name.to_owned(), source)));
                 }
                 Some(kind) => {
                     let message = format!("sources of kind {kind} are not available in this version");
@@ -154,12 +163,26 @@ impl Sources {
             .or_else(|| of(self.scrape.contains_key(name), "scrape"))
             .or_else(|| of(self.recorded.contains_key(name), "recorded"))
             .or_else(|| self.apis.get(name).map(Api::kind))
+            .or_else(|| of(self.docker.contains_key(name), "docker"))
+    }
+
+    /// Looks a container engine up: by name, or the one that is meant without a name, which is the entry `docker`, the
+    /// only one there is, or, where none is declared, that of this machine.
+    pub fn docker(&self, name: Option<&str>) -> Option<&Docker> {
+        match name {
+            Some(name) => self.docker.get(name),
+            None if self.docker.is_empty() => Some(&self.local),
+            None => self.docker.get("docker").or_else(|| match self.docker.len() {
+                1 => self.docker.values().next(),
+                _ => None,
+            }),
+        }
     }
 
     /// Lists the names of all sources.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         let local = self.scrape.keys().chain(self.recorded.keys());
-        self.prometheus.keys().chain(local).chain(self.apis.keys()).map(String::as_str)
+        self.prometheus.keys().chain(local).chain(self.apis.keys()).chain(self.docker.keys()).map(String::as_str)
     }
 
     /// Begins to collect for the source of that name, if it is one that collects while the run goes on. What keeps it

@@ -30,6 +30,11 @@ const TLS_OBJECT: Object = Object {
     fields: &[
         field("ca", Shape::Template, "A file with certificate authorities (PEM) to trust instead of the system's."),
         field("cert", Shape::Template, "A file with the client's certificate and key (PEM)."),
+        field(
+            "key",
+            Shape::Template,
+            "A file with the client's key (PEM), where it is not in that of the certificate.",
+        ),
         field("insecure", Shape::Bool, "Whether the server's certificate goes unchecked; marked in the report."),
     ],
     open: false,
@@ -122,7 +127,7 @@ impl Reach {
 }
 
 /// Returns the URL as it may be shown.
-fn without_password(mut url: url::Url) -> String {
+pub(super) fn without_password(mut url: url::Url) -> String {
     if url.password().is_some() || !url.username().is_empty() {
         // Both fail only for URLs that cannot have them.
         let _ = url.set_password(None);
@@ -154,11 +159,12 @@ fn auth(reading: &mut Reading<'_>, node: &Node) -> Option<Auth> {
     Some(Auth::Basic(user, password))
 }
 
-fn connection(reading: &mut Reading<'_>, node: &Node) -> Connection {
+pub(super) fn connection(reading: &mut Reading<'_>, node: &Node) -> Connection {
     let Some(tls) = node.get("tls") else { return Connection::default() };
     Connection {
         ca_file: tls.get("ca").and_then(|n| reading.known_text(n)),
         client_cert: tls.get("cert").and_then(|n| reading.known_text(n)),
+        client_key: tls.get("key").and_then(|n| reading.known_text(n)),
         insecure: tls.get("insecure").and_then(Node::bool).unwrap_or(false),
         ..Connection::default()
     }

@@ -39,6 +39,7 @@ pub(super) async fn request(spec: &Spec, scope: &Scope, timeout: Duration, timed
             resolve: pairs(&spec.way.resolve, scope)?,
             proxy: optional(spec.way.proxy.as_ref(), scope)?,
             version: spec.way.version,
+            ..Connection::default()
         },
         timed,
     })

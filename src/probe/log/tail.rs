@@ -17,20 +17,50 @@ pub(super) struct Tail {
     pub(super) cut: bool,
 }
 
+/// The end of a stream, of which more may come.
+#[derive(Default)]
+pub(super) struct Last {
+    kept: Vec<u8>,
+    /// Whether something stood before what is kept.
+    skipped: bool,
+}
+
+impl Last {
+    /// Takes what comes next.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.kept.extend_from_slice(bytes);
+        if self.kept.len() > 2 * LIMIT {
+            self.shorten();
+        }
+    }
+
+    /// Returns the last lines.
+    pub(super) fn finish(mut self, count: u64) -> Tail {
+        self.shorten();
+        cut_to(self.kept, count, self.skipped)
+    }
+
+    fn shorten(&mut self) {
+        if self.kept.len() > LIMIT {
+            self.kept.drain(..self.kept.len() - LIMIT);
+            self.skipped = true;
+        }
+    }
+}
+
 /// Reads a stream to its end and keeps its last lines. `skipped` tells that it does not begin at its beginning.
-pub(super) fn last_lines(reader: &mut dyn Read, count: u64, mut skipped: bool, stop: &Stop) -> Result<Tail, ScanError> {
-    let mut kept = Vec::new();
+pub(super) fn last_lines(reader: &mut dyn Read, count: u64, skipped: bool, stop: &Stop) -> Result<Tail, ScanError> {
+    let mut last = Last { kept: Vec::new(), skipped };
+    let mut block = vec![0; 256 << 10];
     loop {
         if stop.now() {
             return Err(ScanError::Stopped);
         }
-        let read = (&mut *reader).take(256 << 10).read_to_end(&mut kept)?;
-        if kept.len() > 2 * LIMIT || read == 0 && kept.len() > LIMIT {
-            kept.drain(..kept.len() - LIMIT);
-            skipped = true;
-        }
-        if read == 0 {
-            return Ok(cut_to(kept, count, skipped));
+        match reader.read(&mut block) {
+            Ok(0) => return Ok(last.finish(count)),
+            Ok(read) => last.push(&block[..read]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -175,7 +175,11 @@ impl Http {
             return timed::exchange(&self.pool, hop, &connection, deadline).await;
         }
         let client = self.pool.client(&connection, hop.is_https()).await?;
-        let peer = connection.proxy.as_deref().map_or_else(|| hop.peer(), |p| format!("the proxy {}", hide(p)));
+        let peer = match (&connection.unix_socket, &connection.proxy) {
+            (Some(path), _) => path.clone(),
+            (None, Some(proxy)) => format!("the proxy {}", hide(proxy)),
+            (None, None) => hop.peer(),
+        };
         match attempt(&client, hop, deadline, &peer).await {
             // A server may close an idle connection at the moment in which it is used again. That says nothing of the
             // service, so a request that changes nothing is sent once more, and a reader is told.

@@ -131,6 +131,11 @@ fn of_io(error: &io::Error, peer: &str) -> Option<HttpError> {
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
             of(Fault::Connect, format!("{peer} cannot be reached: {}", plain(error)))
         }
+        // Only a socket file can be missing or forbidden: its path stands for the peer.
+        io::ErrorKind::NotFound if peer.starts_with('/') => of(Fault::Connect, format!("there is no socket {peer}")),
+        io::ErrorKind::PermissionDenied if peer.starts_with('/') => {
+            of(Fault::Request, format!("no permission to use the socket {peer}"))
+        }
         _ => None,
     }
 }

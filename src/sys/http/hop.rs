@@ -111,10 +111,11 @@ impl Hop {
         Ok(url)
     }
 
-    /// Returns how the connection is made: the client's certificate, too, stays with the origin it was given for.
+    /// Returns how the connection is made: the client's certificate, too, stays with the origin it was given for, and so
+    /// does a socket.
     pub(super) fn connection<'a>(&self, given: &'a Connection) -> Cow<'a, Connection> {
-        match self.foreign && given.client_cert.is_some() {
-            true => Cow::Owned(Connection { client_cert: None, ..given.clone() }),
+        match self.foreign && (given.client_cert.is_some() || given.unix_socket.is_some()) {
+            true => Cow::Owned(Connection { client_cert: None, client_key: None, unix_socket: None, ..given.clone() }),
             false => Cow::Borrowed(given),
         }
     }

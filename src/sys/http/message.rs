@@ -34,6 +34,10 @@ pub struct Connection {
     pub ca_file: Option<String>,
     /// A file with the client's certificate and key (PEM).
     pub client_cert: Option<String>,
+    /// The file with the client's key (PEM), where it is not that of the certificate.
+    pub client_key: Option<String>,
+    /// A socket of this machine to connect to, whatever host the URL names.
+    pub unix_socket: Option<String>,
     /// Whether the server's certificate goes unchecked. Always marked in the report.
     pub insecure: bool,
     /// Addresses to use instead of asking DNS: host and address (`10.0.0.1:443`).

@@ -90,6 +90,9 @@ impl Pool {
         if let Some(url) = &connection.proxy {
             builder = builder.proxy(proxy(url)?);
         }
+        if let Some(path) = &connection.unix_socket {
+            builder = builder.unix_socket(path.as_str());
+        }
         builder.build().map_err(|e| super::fault::of(&e, "the client"))
     }
 }

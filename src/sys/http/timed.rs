@@ -51,8 +51,8 @@ pub(super) async fn exchange(
     connection: &Connection,
     deadline: Deadline,
 ) -> Result<Answer, HttpError> {
-    if connection.proxy.is_some() {
-        let message = "the phases of a connection cannot be timed through a proxy";
+    if connection.proxy.is_some() || connection.unix_socket.is_some() {
+        let message = "the phases of a connection cannot be timed through a proxy or a socket file";
         return Err(HttpError::new(Fault::Request, message));
     }
     let mut timing = Timing::default();

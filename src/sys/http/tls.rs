@@ -34,8 +34,9 @@ pub(super) fn config(connection: &Connection) -> Result<ClientConfig, HttpError>
     let mut config = match &connection.client_cert {
         None => builder.with_no_client_auth(),
         Some(path) => {
-            let key = PrivateKeyDer::from_pem_file(path)
-                .map_err(|e| request(format!("cannot read a private key from {path}: {e}")))?;
+            let file = connection.client_key.as_ref().unwrap_or(path);
+            let key = PrivateKeyDer::from_pem_file(file)
+                .map_err(|e| request(format!("cannot read a private key from {file}: {e}")))?;
             builder
                 .with_client_auth_cert(certificates(path)?, key)
                 .map_err(|e| request(format!("the client certificate in {path} cannot be used: {e}")))?

@@ -3,6 +3,7 @@
 pub(crate) mod alertmanager;
 pub(crate) mod courses;
 pub(crate) mod daemon;
+pub(crate) mod docker;
 pub(crate) mod double;
 pub(crate) mod engine;
 pub(crate) mod env;
@@ -16,5 +17,6 @@ mod recorded;
 pub(crate) mod records;
 pub(crate) mod rogue;
 pub(crate) mod secure;
+pub(crate) mod socket;
 pub(crate) mod ssh;
 pub(crate) mod world;
