@@ -179,6 +179,7 @@ fn number(result: &StepResult) -> Option<f64> {
     let Found::Measures(measures) = &result.look.as_ref()?.observation.found else { return None };
     measures.iter().find_map(|(_, value)| match value {
         Value::Number(number) => Some(*number),
+        Value::Tally(tally) => Some(tally.count as f64),
         Value::Series(samples) if samples.len() == 1 => samples.first().map(|sample| sample.value),
         _ => None,
     })

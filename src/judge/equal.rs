@@ -20,6 +20,7 @@ pub(crate) fn equal(seen: Seen<'_>, literal: &Literal) -> bool {
             Literal::Text(_) | Literal::Bool(_) => false,
         },
         Seen::Set(members) => set_equals(members, literal),
+        Seen::Tally(tally) => number_equals(tally.count as f64, literal),
     }
 }
 

@@ -187,7 +187,7 @@ impl Asked<'_> {
         let judged = matching::judge(seen, matcher);
         let judged = if self.negated { judged.negated() } else { judged };
         finding.outcome = self.outcome(judged.truth);
-        finding.value = seen.number();
+        finding.value = matching::held_against(seen, matcher);
         finding.limit = compare::limit(matcher).map(|limit| limit.value);
         let unit = compare::unit_of(matcher).filter(|_| held.is_none());
         let mut observed = match (matcher, seen.length()) {

@@ -4,7 +4,10 @@ use semver::{Version, VersionReq};
 use serde_json::Value as Json;
 
 use super::{canary, compare, equal, pattern};
-use crate::model::{Literal, Matcher, Value};
+use crate::model::{Literal, Matcher, Tally, Unit, Value};
+
+/// Why nothing holds of a tally of none.
+pub(crate) const NOBODY: &str = "there is none of which it could hold";
 
 /// Whether a matcher holds of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,7 @@ pub(crate) enum Seen<'a> {
     Bool(bool),
     Json(&'a Json),
     Set(&'a [String]),
+    Tally(&'a Tally),
 }
 
 impl<'a> Seen<'a> {
@@ -70,6 +74,7 @@ impl<'a> Seen<'a> {
             Value::Bool(flag) => Some(Seen::Bool(*flag)),
             Value::Json(value) => Some(Seen::json(value)),
             Value::Set(members) => Some(Seen::Set(members)),
+            Value::Tally(tally) => Some(Seen::Tally(tally)),
             Value::Series(_) | Value::Missing(_) | Value::NoData(_) => None,
         }
     }
@@ -91,14 +96,16 @@ impl<'a> Seen<'a> {
             Seen::Json(Json::Array(_)) => "a list",
             Seen::Json(Json::Object(_)) => "an object",
             Seen::Set(_) => "a set",
+            Seen::Tally(_) => "a tally",
         }
     }
 
-    /// Returns the number that this is. Text is never taken for one.
+    /// Returns the number that this is: of a tally, its count. Text is never taken for one.
     pub(crate) fn number(self) -> Option<f64> {
         match self {
             Seen::Number(number) => Some(number),
             Seen::Json(value) => value.as_f64(),
+            Seen::Tally(tally) => Some(tally.count as f64),
             Seen::Text { .. } | Seen::Bool(_) | Seen::Set(_) => None,
         }
     }
@@ -110,7 +117,7 @@ impl<'a> Seen<'a> {
             Seen::Json(Json::Array(items)) => Some(items.len()),
             Seen::Json(Json::Object(fields)) => Some(fields.len()),
             Seen::Set(members) => Some(members.len()),
-            Seen::Number(_) | Seen::Bool(_) | Seen::Json(_) => None,
+            Seen::Number(_) | Seen::Bool(_) | Seen::Json(_) | Seen::Tally(_) => None,
         }
     }
 }
@@ -119,6 +126,9 @@ impl<'a> Seen<'a> {
 pub(crate) fn judge(seen: Seen<'_>, matcher: &Matcher) -> Judged {
     if seen.number().is_some_and(f64::is_nan) {
         return Judged::unknown("NaN compares as nothing");
+    }
+    if let Seen::Tally(tally) = seen {
+        return of_tally(tally, matcher);
     }
     match matcher {
         Matcher::Compare(op, limit) => number(seen, |v| op.holds(v, limit.value)),
@@ -159,6 +169,52 @@ pub(crate) fn judge(seen: Seen<'_>, matcher: &Matcher) -> Judged {
     }
 }
 
+/// Counts are held against counts, shares against shares. Of none, nothing holds, whichever way it is asked.
+fn of_tally(tally: &Tally, matcher: &Matcher) -> Judged {
+    match matcher {
+        Matcher::All(of) => return all(Seen::Tally(tally), of),
+        Matcher::OneOf(of) => return one_of(Seen::Tally(tally), of),
+        Matcher::Not(inner) => return of_tally(tally, inner).negated(),
+        _ => {}
+    }
+    let Some(share) = tally.share() else {
+        return match matcher {
+            Matcher::Exists | Matcher::Absent | Matcher::Every | Matcher::NoneOf | Matcher::Some => {
+                Judged::unknown(NOBODY)
+            }
+            // A count that 0 does not reach is missed for certain; one that it does reach says nothing.
+            other => match judge(Seen::Number(0.0), other).truth {
+                Truth::Holds | Truth::Unknown => Judged::unknown(NOBODY),
+                Truth::Fails | Truth::Broken => Judged::broken(NOBODY),
+            },
+        };
+    };
+    match matcher {
+        Matcher::Every => Judged::of(tally.count == tally.of),
+        Matcher::NoneOf => Judged::of(tally.count == 0),
+        Matcher::Some => Judged::of(tally.count > 0),
+        Matcher::Contains(literal) => match part(literal).map(|name| tally.holds_of(&name)) {
+            Some(Some(holds)) => Judged::of(holds),
+            Some(None) => Judged::unknown("not all names are known"),
+            None => Judged::broken("the members of a tally are text"),
+        },
+        other if is_share(other) => judge(Seen::Number(share), other),
+        other => judge(Seen::Number(tally.count as f64), other),
+    }
+}
+
+/// Returns the number that a limit is held against: of a tally its count, or its share when the limit is one.
+pub(crate) fn held_against(seen: Seen<'_>, matcher: &Matcher) -> Option<f64> {
+    match seen {
+        Seen::Tally(tally) if is_share(matcher) => tally.share(),
+        seen => seen.number(),
+    }
+}
+
+fn is_share(matcher: &Matcher) -> bool {
+    compare::unit_of(matcher).is_some_and(|limit| limit.unit == Unit::Percent)
+}
+
 /// Tells whether a matcher holds of a value that is not there. Only matchers of presence can say; nothing for others.
 pub(crate) fn of_absent(matcher: &Matcher) -> Option<bool> {
     if let Matcher::Not(inner) = matcher {
@@ -188,7 +244,7 @@ fn number(seen: Seen<'_>, holds: impl Fn(f64) -> bool) -> Judged {
 fn text(seen: Seen<'_>, judge: impl Fn(&str) -> Judged) -> Judged {
     match seen {
         Seen::Text { text, .. } => judge(text),
-        Seen::Number(_) | Seen::Bool(_) | Seen::Json(_) | Seen::Set(_) => {
+        Seen::Number(_) | Seen::Bool(_) | Seen::Json(_) | Seen::Set(_) | Seen::Tally(_) => {
             Judged::broken(format!("{}, not text", seen.form()))
         }
     }
@@ -224,7 +280,9 @@ fn contains(seen: Seen<'_>, literal: &Literal) -> Judged {
             Some(part) => Judged::of(members.contains(&part)),
             None => Judged::broken("the members of a set are text"),
         },
-        Seen::Number(_) | Seen::Bool(_) | Seen::Json(_) => Judged::broken(format!("{} contains nothing", seen.form())),
+        Seen::Number(_) | Seen::Bool(_) | Seen::Json(_) | Seen::Tally(_) => {
+            Judged::broken(format!("{} contains nothing", seen.form()))
+        }
     }
 }
 
@@ -262,7 +320,7 @@ fn members(seen: Seen<'_>, judge: impl Fn(&[Option<bool>]) -> Judged) -> Judged 
         Seen::Set(members) => judge(&members.iter().map(|m| yes_or_no(m)).collect::<Vec<_>>()),
         Seen::Json(Json::Array(items)) => judge(&items.iter().map(of_json).collect::<Vec<_>>()),
         Seen::Json(Json::Object(fields)) => judge(&fields.values().map(of_json).collect::<Vec<_>>()),
-        Seen::Number(_) | Seen::Text { .. } | Seen::Bool(_) | Seen::Json(_) => {
+        Seen::Number(_) | Seen::Text { .. } | Seen::Bool(_) | Seen::Json(_) | Seen::Tally(_) => {
             Judged::broken(format!("{}, not a set", seen.form()))
         }
     }
@@ -336,6 +394,41 @@ mod tests {
 
     fn says(text: &str) -> Literal {
         Literal::Text(text.into())
+    }
+
+    #[test]
+    fn a_tally_of_none_holds_nothing_and_shares_are_of_the_whole() {
+        use Truth::{Broken, Fails, Holds, Unknown};
+        let limit = |op, text: &str| Matcher::Compare(op, Quantity::parse(text).expect(text));
+        let not = |m| Matcher::Not(Box::new(m));
+        let of = |count, of, matcher: Matcher| truth(&Value::Tally(Tally::counted(count, of)), &matcher);
+        let table = [
+            (of(3, 3, Matcher::Every), Holds),
+            (of(2, 3, Matcher::Every), Fails),
+            (of(0, 3, Matcher::NoneOf), Holds),
+            (of(1, 3, Matcher::NoneOf), Fails),
+            (of(1, 3, Matcher::Some), Holds),
+            (of(0, 3, Matcher::Some), Fails),
+            (of(2, 3, limit(Op::AtLeast, "2")), Holds),
+            (of(2, 3, limit(Op::AtLeast, "60%")), Holds),
+            (of(2, 3, limit(Op::AtLeast, "70%")), Fails),
+            (of(2, 3, Matcher::Equals(Literal::Quantity(Quantity::number(2.0)))), Holds),
+            (of(2, 3, not(Matcher::Every)), Holds),
+            (of(0, 0, Matcher::Every), Unknown),
+            (of(0, 0, Matcher::NoneOf), Unknown),
+            (of(0, 0, not(Matcher::Some)), Unknown),
+            (of(0, 0, limit(Op::AtMost, "0")), Unknown),
+            (of(0, 0, limit(Op::AtLeast, "1")), Broken),
+            (of(0, 0, not(limit(Op::AtLeast, "1"))), Broken),
+            (of(0, 0, Matcher::All(vec![Matcher::NoneOf, limit(Op::AtMost, "5")])), Unknown),
+        ];
+        for (n, (got, wanted)) in table.into_iter().enumerate() {
+            assert_eq!(got, wanted, "row {n}");
+        }
+        let named = Value::Tally(Tally::named([("a".to_owned(), true), ("b".to_owned(), false)]));
+        assert_eq!(truth(&named, &Matcher::Contains(says("a"))), Holds);
+        assert_eq!(truth(&named, &Matcher::Contains(says("b"))), Fails);
+        assert_eq!(of(1, 2, Matcher::Contains(says("a"))), Unknown);
     }
 
     #[test]

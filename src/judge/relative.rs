@@ -119,6 +119,7 @@ impl<'a> Relative<'a> {
         let shown = match value {
             Value::Number(number) if number.is_finite() => words::number(*number, self.kind, None),
             Value::Json(json) => json.as_f64().map(|number| words::number(number, self.kind, None))?,
+            Value::Tally(tally) if tally.of > 0 => words::value(value, self.kind, None),
             Value::Series(samples) if samples.iter().all(|s| s.value.is_finite()) => match samples.as_slice() {
                 [one] => words::number(one.value, self.kind, None),
                 many => format!("{} series", many.len()),
@@ -128,6 +129,7 @@ impl<'a> Relative<'a> {
             | Value::Text(_)
             | Value::Bool(_)
             | Value::Set(_)
+            | Value::Tally(_)
             | Value::Missing(_)
             | Value::NoData(_) => return None,
         };
@@ -255,6 +257,8 @@ fn one(value: &Value, name: Against) -> Result<f64, String> {
             [] => Err(format!("the {name} has no series")),
             many => Err(format!("the {name} has {} series", many.len())),
         },
+        Value::Tally(tally) if tally.of == 0 => Err(format!("the {name} is of none")),
+        Value::Tally(tally) => Ok(tally.count as f64),
         Value::Json(json) => json.as_f64().ok_or_else(|| format!("the {name} is not a number")),
         Value::Missing(reason) | Value::NoData(reason) => Err(format!("there is no {name}: {reason}")),
         Value::Text(_) | Value::Bool(_) | Value::Set(_) => Err(format!("the {name} is not a number")),
@@ -292,7 +296,7 @@ fn unit(kind: Kind) -> Unit {
         Kind::Size => Unit::Bytes,
         Kind::Ratio => Unit::Percent,
         Kind::Rate | Kind::Growth => Unit::PerSecond,
-        Kind::Number | Kind::Quantity | Kind::Text | Kind::Json | Kind::Set | Kind::Bool => Unit::One,
+        Kind::Number | Kind::Quantity | Kind::Tally | Kind::Text | Kind::Json | Kind::Set | Kind::Bool => Unit::One,
     }
 }
 

@@ -3,13 +3,13 @@
 //! Durations are seconds, sizes bytes, shares parts of one. A keyed measure is a map; where the probe measured the
 //! whole (`json`), the name is the whole. The parts of a dotted name are nested (`timing.dns`), except where the first
 //! part is a measure itself; every dotted name is also there with underscores (`timing_dns`). A vector of one series is
-//! its number, one of several a list of numbers.
+//! its number, one of several a list of numbers. A tally is its count.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Number, Value as Json};
 
-use super::matching::Truth;
+use super::matching::{NOBODY, Truth};
 use super::words;
 use crate::model::{Kind, Measures, Value};
 use crate::template::{Expression, Scope};
@@ -68,7 +68,8 @@ fn unusable(value: &Value) -> Option<Unusable> {
         Value::Number(number) => of(*number),
         Value::Series(samples) if samples.is_empty() => Some(Unusable::NoData("no series".into())),
         Value::Series(samples) => samples.iter().find_map(|s| of(s.value)),
-        Value::Text(_) | Value::Bool(_) | Value::Json(_) | Value::Set(_) | Value::Missing(_) => None,
+        Value::Tally(tally) if tally.of == 0 => Some(Unusable::NoData(NOBODY.to_owned())),
+        Value::Text(_) | Value::Bool(_) | Value::Json(_) | Value::Set(_) | Value::Tally(_) | Value::Missing(_) => None,
     }
 }
 
@@ -148,6 +149,7 @@ fn json(value: &Value) -> Option<Json> {
         Value::Bool(flag) => Some(Json::Bool(*flag)),
         Value::Json(value) => Some(value.clone()),
         Value::Set(members) => Some(members.iter().map(|m| Json::String(m.clone())).collect()),
+        Value::Tally(tally) => Some(Json::from(tally.count)),
         Value::Series(samples) => match samples.as_slice() {
             [one] => Some(self::number(one.value)),
             many => Some(many.iter().map(|s| self::number(s.value)).collect()),

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io;
 
-use crate::model::{Expectation, Kind, Literal, Matcher, Quantity, Relation, Unit, Value, quantity};
+use crate::model::{Expectation, Kind, Literal, Matcher, Quantity, Relation, Tally, Unit, Value, quantity};
 
 /// The most characters of a text or JSON value that are shown.
 const SHOWN: usize = 160;
@@ -101,6 +101,7 @@ pub fn value(value: &Value, kind: Kind, limit: Option<Quantity>) -> String {
         Value::Bool(flag) => flag.to_string(),
         Value::Json(value) => json(value),
         Value::Set(members) => set(members),
+        Value::Tally(tally) => self::tally(tally),
         Value::Series(samples) => format!("{} series", samples.len()),
         Value::Missing(reason) => format!("missing: {reason}"),
         Value::NoData(reason) => format!("no data: {reason}"),
@@ -213,6 +214,27 @@ fn set(members: &[String]) -> String {
     }
 }
 
+/// Prints a tally with the names of the fewer: `2 of 3 (not "web-1")`. Of all, or none, the names say nothing.
+fn tally(tally: &Tally) -> String {
+    let (count, of) = (tally.count, tally.of);
+    let list = |names: &[String], all: u64| {
+        let shown: Vec<_> = names.iter().take(MEMBERS).map(|name| quoted(name)).collect();
+        let more = all.saturating_sub(shown.len() as u64);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!shown.is_empty()).then(|| format!("{}{rest}", shown.join(", ")))
+    };
+    let others = of.saturating_sub(count);
+    let those = list(&tally.names, count).filter(|_| count <= others || tally.others.is_empty());
+    let not = list(&tally.others, others).filter(|_| others <= count || tally.names.is_empty());
+    match (those, not) {
+        _ if count == 0 || others == 0 => format!("{count} of {of}"),
+        (None, None) => format!("{count} of {of}"),
+        (Some(those), None) => format!("{count} of {of} ({those})"),
+        (None, Some(not)) => format!("{count} of {of} (not {not})"),
+        (Some(those), Some(not)) => format!("{count} of {of} ({those}; not {not})"),
+    }
+}
+
 /// Takes bytes up to the limit, so that a large value is not written out in full only to be cut.
 struct Bounded(Vec<u8>);
 
@@ -268,6 +290,20 @@ mod tests {
         assert!(json(&list).len() < 400, "{}", json(&list));
         let members: Vec<_> = (0..12).map(|n| n.to_string()).collect();
         assert!(set(&members).ends_with("and 2 more}"));
+    }
+
+    #[test]
+    fn tallies_name_the_fewer() {
+        let named = |holds: &[bool]| tally(&Tally::named(holds.iter().enumerate().map(|(n, h)| (format!("p{n}"), *h))));
+        assert_eq!(named(&[true, true, true]), "3 of 3");
+        assert_eq!(named(&[false, false]), "0 of 2");
+        assert_eq!(named(&[true, true, false]), "2 of 3 (not \"p2\")");
+        assert_eq!(named(&[false, true, false]), "1 of 3 (\"p1\")");
+        assert_eq!(named(&[false, true]), "1 of 2 (\"p1\"; not \"p0\")");
+        assert_eq!(tally(&Tally::counted(1, 2)), "1 of 2");
+        assert!(named(&[false; 40]).len() < 10);
+        let many: Vec<_> = (0..40).map(|n| n % 3 == 0).collect();
+        assert!(named(&many).ends_with("and 4 more)"), "{}", named(&many));
     }
 
     #[test]

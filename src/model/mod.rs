@@ -1,7 +1,7 @@
 //! The words that every other part speaks: plain data, no I/O, nothing of ours imported.
 //!
-//! Read in this order: [`id`] and [`origin`] name things and places, [`quantity`] and [`value`] say what was
-//! measured, [`observation`] what one look found, [`expectation`] what must hold, [`verdict`] and [`outcome`]
+//! Read in this order: [`id`] and [`origin`] name things and places, [`quantity`], [`tally`] and [`value`] say what
+//! was measured, [`observation`] what one look found, [`expectation`] what must hold, [`verdict`] and [`outcome`]
 //! what follows ([`reference`]: what was there before), [`outline`] what a run set out to do, [`decision`] whether it may go ahead.
 
 pub mod decision;
@@ -15,6 +15,7 @@ pub mod outline;
 pub mod quantity;
 pub mod reference;
 pub mod secret;
+pub mod tally;
 pub mod value;
 pub mod verdict;
 pub mod waiver;
@@ -29,5 +30,6 @@ pub use outcome::Outcome;
 pub use quantity::{Quantity, Unit};
 pub use reference::{Against, Reference};
 pub use secret::Secret;
+pub use tally::Tally;
 pub use value::{Kind, MeasureName, Measures, Sample, Value};
 pub use verdict::{Finding, Verdict};

@@ -119,7 +119,7 @@ impl Quantity {
     pub fn fits(self, kind: Kind) -> bool {
         match kind {
             Kind::Number => self.unit == Unit::One,
-            Kind::Ratio => matches!(self.unit, Unit::One | Unit::Percent),
+            Kind::Ratio | Kind::Tally => matches!(self.unit, Unit::One | Unit::Percent),
             Kind::Duration => self.unit == Unit::Seconds || (self.unit == Unit::One && self.value == 0.0),
             Kind::Size => matches!(self.unit, Unit::One | Unit::Bytes),
             Kind::Rate | Kind::Growth => matches!(self.unit, Unit::One | Unit::PerSecond | Unit::BytesPerSecond),
@@ -234,7 +234,7 @@ pub fn of_kind(value: f64, kind: Kind) -> String {
         Kind::Ratio => format!("{}%", plain(value * 100.0)),
         Kind::Rate => format!("{}/s", plain(value)),
         Kind::Growth => format!("{}/h", plain(value * 3600.0)),
-        Kind::Number | Kind::Quantity | Kind::Text | Kind::Json | Kind::Set | Kind::Bool => plain(value),
+        Kind::Number | Kind::Tally | Kind::Quantity | Kind::Text | Kind::Json | Kind::Set | Kind::Bool => plain(value),
     }
 }
 

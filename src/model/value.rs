@@ -9,6 +9,8 @@ use serde::de::{self, Deserializer};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
+use super::Tally;
+
 /// The kind of a measure, known before anything runs: it decides which comparators make sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -33,6 +35,8 @@ pub enum Kind {
     Json,
     /// A set of words.
     Set,
+    /// How many of how many, such as pods that are ready: `all`, `none`, a count and a share may stand against it.
+    Tally,
     /// True or false.
     Bool,
 }
@@ -51,6 +55,7 @@ impl Kind {
             Kind::Text => "text",
             Kind::Json => "JSON value",
             Kind::Set => "set",
+            Kind::Tally => "tally",
             Kind::Bool => "true or false",
         }
     }
@@ -80,6 +85,8 @@ pub enum Value {
     Json(serde_json::Value),
     /// A set of words.
     Set(Vec<String>),
+    /// How many of how many; of none, nothing holds.
+    Tally(Tally),
     /// One number a series; every one of them must hold unless the step says otherwise.
     Series(Vec<Sample>),
     /// Looked, and it is not there: a JSON field, a header. Judged as a failure unless `absent` is expected.

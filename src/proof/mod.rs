@@ -12,6 +12,7 @@
 
 pub mod number;
 pub mod prove;
+pub mod tally;
 pub mod text;
 pub mod units;
 pub mod value;

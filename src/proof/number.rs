@@ -28,7 +28,7 @@ pub fn behind(matcher: &Matcher, kind: Kind, against: &[Reference]) -> Behind {
 
 /// How far right behind a limit is: the next whole number where things are counted, else a millionth.
 fn step(limit: f64, kind: Kind) -> f64 {
-    match kind == Kind::Number && limit.fract() == 0.0 {
+    match matches!(kind, Kind::Number | Kind::Tally) && limit.fract() == 0.0 {
         true => 1.0,
         false => (limit.abs() * 1e-6).max(1e-9),
     }
@@ -44,7 +44,7 @@ fn add(into: &mut Vec<f64>, candidates: impl IntoIterator<Item = f64>, matcher: 
 }
 
 /// Puts the values of references into relative limits. Nothing when one is not a single number.
-fn settled(matcher: &Matcher, against: &[Reference]) -> Option<Matcher> {
+pub(super) fn settled(matcher: &Matcher, against: &[Reference]) -> Option<Matcher> {
     let all = |list: &[Matcher]| list.iter().map(|one| settled(one, against)).collect::<Option<Vec<_>>>();
     Some(match matcher {
         Matcher::Relative(relation, name) => {
@@ -70,12 +70,13 @@ fn number_of(name: Against, against: &[Reference]) -> Option<f64> {
             [one] => Some(one.value),
             _ => None,
         },
+        Value::Tally(tally) => (tally.of > 0).then_some(tally.count as f64),
         Value::Text(_) | Value::Bool(_) | Value::Json(_) | Value::Set(_) | Value::Missing(_) | Value::NoData(_) => None,
     }
 }
 
 /// Lists the numbers at which a matcher turns.
-fn limits_of(matcher: &Matcher, into: &mut Vec<f64>) {
+pub(super) fn limits_of(matcher: &Matcher, into: &mut Vec<f64>) {
     match matcher {
         Matcher::Compare(_, limit) | Matcher::Equals(Literal::Quantity(limit)) => into.push(limit.value),
         Matcher::Between(low, high) => into.extend([low.value, high.value]),
@@ -156,7 +157,7 @@ fn is(number: f64, op: Op, limit: f64) -> bool {
 }
 
 /// Joins answers: one that is `decides` is enough; what does not ask about numbers leaves it open.
-fn join(answers: impl Iterator<Item = Option<bool>>, decides: bool) -> Option<bool> {
+pub(super) fn join(answers: impl Iterator<Item = Option<bool>>, decides: bool) -> Option<bool> {
     let answers: Vec<_> = answers.collect();
     if answers.contains(&Some(decides)) {
         return Some(decides);

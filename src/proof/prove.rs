@@ -249,8 +249,12 @@ fn said(value: &Value, kind: crate::model::Kind) -> String {
         Value::Text(text) if text.is_empty() => "\"\"".to_owned(),
         Value::Set(members) if members.is_empty() => "no member".to_owned(),
         Value::Series(samples) if samples.is_empty() => "no series".to_owned(),
-        Value::Number(_) | Value::Text(_) | Value::Bool(_) | Value::Json(_) | Value::Set(_) | Value::Series(_) => {
-            words::value(value, kind, None)
-        }
+        Value::Number(_)
+        | Value::Text(_)
+        | Value::Bool(_)
+        | Value::Json(_)
+        | Value::Set(_)
+        | Value::Tally(_)
+        | Value::Series(_) => words::value(value, kind, None),
     }
 }

@@ -3,9 +3,10 @@
 use serde_json::{Value as Json, json};
 
 use super::number::behind;
+use super::tally;
 use super::text::{asks_presence, asks_text, takes_absence, takes_emptiness};
 use super::units::Part;
-use crate::model::{Kind, Mutation, Reference, Sample, Value};
+use crate::model::{Kind, Mutation, Reference, Sample, Tally, Value};
 
 /// Stands in reasons, so that nobody takes what was made up for something that was seen.
 const MADE_UP: &str = "made up for the proof";
@@ -21,6 +22,8 @@ pub fn worse(mutation: Mutation, part: &Part, value: &Value, against: &[Referenc
         Mutation::NoData => vec![Value::NoData(MADE_UP.into())],
         Mutation::Missing if part.matcher.as_ref().is_some_and(takes_absence) => Vec::new(),
         Mutation::Missing => vec![Value::Missing(MADE_UP.into())],
+        // Of a tally of none nothing holds, whatever is asked.
+        Mutation::Empty if matches!(value, Value::Tally(_)) => empty(value).into_iter().collect(),
         Mutation::Empty if presence || part.matcher.as_ref().is_some_and(takes_emptiness) => Vec::new(),
         Mutation::Empty => empty(value).into_iter().collect(),
         Mutation::Nan => not_a_number(value).into_iter().collect(),
@@ -60,6 +63,7 @@ fn empty(value: &Value) -> Option<Value> {
             Json::Object(_) => json!({}),
             Json::Null | Json::Bool(_) | Json::Number(_) => Json::Null,
         })),
+        Value::Tally(_) => Some(Value::Tally(Tally::default())),
         Value::Number(_) | Value::Bool(_) | Value::Missing(_) | Value::NoData(_) => None,
     }
 }
@@ -73,6 +77,7 @@ fn not_a_number(value: &Value) -> Option<Value> {
         | Value::Bool(_)
         | Value::Json(_)
         | Value::Set(_)
+        | Value::Tally(_)
         | Value::Missing(_)
         | Value::NoData(_) => None,
     }
@@ -108,6 +113,7 @@ fn flipped(value: &Value) -> Option<Value> {
             members.map(Value::Set)
         }
         Value::Set(_)
+        | Value::Tally(_)
         | Value::Number(_)
         | Value::Text(_)
         | Value::Json(_)
@@ -124,6 +130,9 @@ fn other_text(value: &Value) -> Option<Value> {
         Value::Json(Json::Array(_)) => Some(Value::Json(json!([MADE_UP]))),
         Value::Json(Json::Object(_)) => Some(Value::Json(json!({ MADE_UP: 0 }))),
         Value::Set(_) => Some(Value::Set(vec![MADE_UP.into()])),
+        Value::Tally(tally) => {
+            Some(Value::Tally(Tally { of: tally.of.max(1), ..Tally::named([(MADE_UP.into(), true)]) }))
+        }
         Value::Number(_)
         | Value::Bool(_)
         | Value::Json(_)
@@ -135,6 +144,9 @@ fn other_text(value: &Value) -> Option<Value> {
 
 fn across(mutation: Mutation, part: &Part, value: &Value, against: &[Reference], any: bool) -> Vec<Value> {
     let Some(matcher) = &part.matcher else { return Vec::new() };
+    if let Value::Tally(tally) = value {
+        return tally::across(mutation, matcher, tally, against);
+    }
     let behind = behind(matcher, part.kind, against);
     let numbers = if mutation == Mutation::JustAcross { behind.just } else { behind.far };
     let put = |number: f64| match value {
@@ -147,7 +159,13 @@ fn across(mutation: Mutation, part: &Part, value: &Value, against: &[Reference],
             samples.last_mut().map(|last| last.value = number)?;
             Some(Value::Series(samples))
         }
-        Value::Text(_) | Value::Bool(_) | Value::Json(_) | Value::Set(_) | Value::Missing(_) | Value::NoData(_) => None,
+        Value::Text(_)
+        | Value::Bool(_)
+        | Value::Json(_)
+        | Value::Set(_)
+        | Value::Tally(_)
+        | Value::Missing(_)
+        | Value::NoData(_) => None,
     };
     numbers.into_iter().filter_map(put).collect()
 }
@@ -163,6 +181,7 @@ fn none_of(part: &Part, value: &Value) -> Option<Value> {
         | Value::Bool(_)
         | Value::Json(_)
         | Value::Set(_)
+        | Value::Tally(_)
         | Value::Missing(_)
         | Value::NoData(_) => None,
     }
@@ -179,11 +198,12 @@ fn appearing(part: &Part, value: &Value) -> Option<Value> {
         Value::Json(json) => {
             empty(value).is_some_and(|empty| empty == Value::Json(json.clone())) && takes_emptiness(matcher)
         }
-        Value::Number(_) | Value::Bool(_) => false,
+        Value::Number(_) | Value::Bool(_) | Value::Tally(_) => false,
     };
     nothing.then(|| match (part.kind, value) {
         (Kind::Text, _) => Value::Text(MADE_UP.into()),
         (Kind::Set, _) => Value::Set(vec![MADE_UP.into()]),
+        (Kind::Tally, _) => Value::Tally(Tally::counted(1, 1)),
         (Kind::Bool, _) => Value::Bool(true),
         (Kind::Json, Value::Json(Json::Array(_))) => Value::Json(json!([MADE_UP])),
         (Kind::Json, Value::Json(Json::Object(_))) => Value::Json(json!({ MADE_UP: 0 })),
@@ -227,6 +247,14 @@ mod tests {
         assert_eq!(of(Mutation::JustAcross, &limit, &value)[0], Value::Series(vec![sample(1.0), sample(5.0)]));
         let any = worse(Mutation::JustAcross, &limit, &value, &[], true);
         assert_eq!(any[0], Value::Series(vec![sample(5.0), sample(5.0)]));
+    }
+
+    #[test]
+    fn a_tally_of_none_is_worse_even_than_none_of_some() {
+        let firing = part("firing", Kind::Tally, Matcher::NoneOf);
+        let value = Value::Tally(Tally::counted(0, 2));
+        assert_eq!(of(Mutation::Empty, &firing, &value), [Value::Tally(Tally::default())]);
+        assert_eq!(of(Mutation::JustAcross, &firing, &value), [Value::Tally(Tally::counted(1, 2))]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::model::{Literal, Op, Quantity, Sample};
+use crate::model::{Literal, Op, Quantity, Sample, Tally};
 
 fn at() -> Origin {
     Origin { file: "c.yaml".into(), line: 7, column: 3 }
@@ -261,6 +261,7 @@ fn any_value() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::Bool),
         any::<i64>().prop_map(|n| Value::Json(json!({"n": n, "l": [n, "x", null]}))),
         prop::collection::vec("[a-z]{0,3}", 0..4).prop_map(Value::Set),
+        prop::collection::vec(("[a-z]{1,3}", any::<bool>()), 0..4).prop_map(|of| Value::Tally(Tally::named(of))),
         prop::collection::vec(any::<f64>(), 0..4).prop_map(|values| {
             Value::Series(values.into_iter().map(|value| Sample { labels: BTreeMap::new(), value }).collect())
         }),

@@ -105,7 +105,14 @@ pub(crate) fn parse(text: &str, kind: Kind) -> Result<Option<Matcher>, Refusal> 
 
 fn is_numeric(kind: Kind) -> bool {
     match kind {
-        Kind::Number | Kind::Ratio | Kind::Duration | Kind::Size | Kind::Rate | Kind::Growth | Kind::Quantity => true,
+        Kind::Number
+        | Kind::Ratio
+        | Kind::Duration
+        | Kind::Size
+        | Kind::Rate
+        | Kind::Growth
+        | Kind::Quantity
+        | Kind::Tally => true,
         Kind::Text | Kind::Json | Kind::Set | Kind::Bool => false,
     }
 }
@@ -119,14 +126,14 @@ fn presence(word: &str, matcher: &Matcher, kind: Kind, at: Part<'_>) -> Result<M
     let fits = match matcher {
         Matcher::Exists | Matcher::Absent => true,
         Matcher::Empty => free_text(kind),
-        _ => matches!(kind, Kind::Set | Kind::Json),
+        _ => matches!(kind, Kind::Set | Kind::Json | Kind::Tally),
     };
     match fits {
         true => Ok(matcher.clone()),
         false => {
             let message = format!(
                 "{word:?} is for {}, and this is a {}",
-                if *matcher == Matcher::Empty { "text, JSON and sets" } else { "sets" },
+                if *matcher == Matcher::Empty { "text, JSON and sets" } else { "sets and tallies" },
                 kind.word()
             );
             let help = match kind {
@@ -302,7 +309,8 @@ fn quantity(part: Part<'_>, kind: Kind) -> Result<Quantity, Refusal> {
         | Kind::Growth
         | Kind::Quantity
         | Kind::Json
-        | Kind::Set => {
+        | Kind::Set
+        | Kind::Tally => {
             format!("{:?} cannot be compared with a {}", part.text, kind.word())
         }
     };
@@ -316,6 +324,9 @@ fn quantity(part: Part<'_>, kind: Kind) -> Result<Quantity, Refusal> {
         Kind::Size => refusal.help("a size is compared with one such as 64KiB or 100MB"),
         Kind::Ratio => refusal.help("a ratio is compared with one such as 5% or 0.05"),
         Kind::Number => refusal.help("this is a bare number, without a unit"),
+        Kind::Tally => {
+            refusal.help("a tally is compared with all, none, any, a count such as 3 or a share such as 90%")
+        }
         Kind::Rate | Kind::Growth => refusal.help("a rate is compared with one such as 5/s or 1MiB/h"),
         Kind::Bool => refusal.help("write true or false"),
         Kind::Text | Kind::Set | Kind::Json | Kind::Quantity => refusal,

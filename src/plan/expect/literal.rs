@@ -43,7 +43,14 @@ pub(crate) fn literal(reading: &mut Reading<'_>, kind: Kind, node: &Node) -> Opt
         (Kind::Text | Kind::Set, Data::Scalar { .. }) => text(reading, node, Place::Plain).map(Literal::Text),
         (Kind::Bool, Data::Scalar { .. }) => boolean(reading, node),
         (
-            Kind::Number | Kind::Ratio | Kind::Duration | Kind::Size | Kind::Rate | Kind::Growth | Kind::Quantity,
+            Kind::Number
+            | Kind::Ratio
+            | Kind::Duration
+            | Kind::Size
+            | Kind::Rate
+            | Kind::Growth
+            | Kind::Quantity
+            | Kind::Tally,
             Data::Scalar { .. },
         ) => number(reading, kind, node),
     }

@@ -31,6 +31,7 @@ pub(crate) fn matcher(reading: &mut Reading<'_>, kind: Kind, node: &Node) -> Opt
             | Kind::Rate
             | Kind::Growth
             | Kind::Quantity
+            | Kind::Tally
             | Kind::Text => members(reading, kind, node, items).map(Matcher::OneOf),
         },
         Data::Map(entries) if entries.is_empty() => {
@@ -114,7 +115,7 @@ fn word(reading: &mut Reading<'_>, kind: Kind, key: &Node, value: &Node) -> Opti
         "one_of" | "any" => listed(reading).map(Matcher::OneOf),
         "all" => listed(reading).map(Matcher::All),
         "not" => matcher(reading, kind, value).map(|inner| Matcher::Not(Box::new(inner))),
-        "contains" => fits(reading, kind, key, &[Kind::Text, Kind::Json, Kind::Set])
+        "contains" => fits(reading, kind, key, &[Kind::Text, Kind::Json, Kind::Set, Kind::Tally])
             .then(|| each(reading, value, &|reading, node| contained(reading, kind, node)))?,
         "starts_with" => textual(reading, kind, key, value, &|reading, node| {
             text(reading, node, Place::Plain).map(Matcher::StartsWith)

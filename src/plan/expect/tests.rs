@@ -36,6 +36,7 @@ const KIND: ProbeKind = ProbeKind {
         measure("rate", Kind::Rate, "a number per second"),
         measure("growth", Kind::Growth, "how fast it grows"),
         measure("ready", Kind::Set, "who is ready"),
+        measure("up", Kind::Tally, "how many are up"),
         measure("ok", Kind::Bool, "whether it is well"),
         measure("exists", Kind::Bool, "whether it is there"),
     ],
@@ -144,6 +145,11 @@ fn every_form_of_the_language_compiles() {
         ("{ ready: none }", "ready none"),
         ("{ ready: any }", "ready any"),
         ("{ ready: { length: 3 } }", "ready length 3"),
+        ("{ up: all }", "up all"),
+        ("{ up: 3 }", "up 3"),
+        ("{ up: \">= 90%\" }", "up >= 90%"),
+        ("{ up: \"<= start\" }", "up <= start"),
+        ("{ up: { contains: web-1, not: none } }", "up contains \"web-1\" and not none"),
         ("{ exists: exists }", "exists true"),
         ("{ exists: absent }", "exists false"),
         ("{ value: exists }", "value exists"),
@@ -201,6 +207,9 @@ fn every_mistake_is_said_with_its_place() {
         ("{ status: 5% }", &["expect-kind at \"5%\""]),
         ("{ body: \"> 5\" }", &["expect-kind at \"5\""]),
         ("{ ready: \"> 5\" }", &["expect-kind at \"5\""]),
+        ("{ up: \"> 5ms\" }", &["expect-kind at \"5ms\""]),
+        ("{ up: empty }", &["expect-kind at \"empty\""]),
+        ("{ up: { length: 3 } }", &["expect-kind at \"length\""]),
         ("{ ok: maybe }", &["expect-kind at \"maybe\""]),
         ("{ ok: [true, false] }", &["expect-kind at \"[true, false]\""]),
         ("{ status: empty }", &["expect-kind at \"empty\""]),
@@ -364,7 +373,7 @@ proptest! {
     fn any_text_is_read_or_refused_and_never_panics(text in "([<>=!±]|between |within |[0-9.%a-z ]|\\PC){0,12}") {
         let kinds = [
             Kind::Number, Kind::Ratio, Kind::Duration, Kind::Size, Kind::Rate,
-            Kind::Growth, Kind::Quantity, Kind::Text, Kind::Json, Kind::Set, Kind::Bool,
+            Kind::Growth, Kind::Quantity, Kind::Text, Kind::Json, Kind::Set, Kind::Tally, Kind::Bool,
         ];
         for kind in kinds {
             if let Err(refusal) = comparator::parse(&text, kind) {

@@ -225,6 +225,7 @@ impl<'a> Step<'a> {
                 Value::Bool(truth) => truth.to_string(),
                 Value::Json(json) => json.to_string(),
                 Value::Set(words) => words.join(", "),
+                Value::Tally(tally) => format!("{} of {}", tally.count, tally.of),
                 Value::Missing(reason) | Value::NoData(reason) => format!("none: {reason}"),
             },
             origin: reference.origin.clone(),

@@ -115,6 +115,12 @@ fn measured(redactor: &Redactor, value: &mut Value) -> Option<String> {
             Some(format!("the JSON value is larger than the {limit} KiB that a record keeps"))
         }
         Value::Set(words) => set(redactor, words),
+        Value::Tally(tally) => {
+            // The counts stay; fewer names make nothing untrue.
+            set(redactor, &mut tally.names);
+            set(redactor, &mut tally.others);
+            None
+        }
         Value::Series(samples) => {
             for sample in samples.iter_mut() {
                 sample.labels.values_mut().for_each(|text| mask(redactor, text));
