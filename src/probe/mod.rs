@@ -8,6 +8,7 @@ pub mod exec;
 pub mod file;
 pub mod http;
 mod json;
+pub mod kubernetes;
 pub mod log;
 pub mod manual;
 pub mod parsed;
@@ -38,6 +39,7 @@ pub const KINDS: &[&ProbeKind] = &[
     &http::KIND,
     &promql::KIND,
     &log::KIND,
+    &kubernetes::KIND,
     &exec::KIND,
     &tcp::KIND,
     &file::KIND,

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 use super::api::Api;
+use super::kubernetes::{self, Kubernetes};
 use super::metrics::Metrics;
 use super::pages::{self, Recorded, Scrape};
 use super::prometheus::Prometheus;
@@ -32,7 +33,7 @@ const OVER_HTTP: Object =
 
 pub(super) const KIND: Field =
     field("kind", Shape::Word(KINDS), "What kind of back end it is; the entry's name says it when left out.");
-const URL: Field = field("url", Shape::Template, "Where it answers, path prefix included: `http://prometheus:9090`.");
+pub(super) const URL: Field = field("url", Shape::Template, "Where it answers, path prefix included: `http://prometheus:9090`.");
 pub(super) const TIMEOUT: Field =
     field("timeout", Shape::Duration, "The longest time for one request; never longer than that of the step.");
 
@@ -55,6 +56,11 @@ const ANY: &[Field] = &[
     pages::declared::HONOR,
     pages::declared::SERIES,
     pages::declared::BODY,
+    kubernetes::declared::CONTEXT,
+    kubernetes::declared::NAMESPACE,
+    kubernetes::declared::KUBECONFIG,
+    kubernetes::declared::IN_CLUSTER,
+    kubernetes::declared::SERVICE_ACCOUNT,
 ];
 
 /// The back ends that a checklist declares, by name.
@@ -64,6 +70,7 @@ pub struct Sources {
     scrape: IndexMap<String, Scrape>,
     recorded: IndexMap<String, Recorded>,
     apis: IndexMap<String, Api>,
+    kubernetes: IndexMap<String, Kubernetes>,
 }
 
 impl Sources {
@@ -89,6 +96,10 @@ impl Sources {
                 Some(kind) if let Some((kind, url)) = APIS.iter().find(|(api, _)| *api == kind) => {
                     let reach = over_http(reading, key, value, kind, *url);
                     sources.apis.extend(reach.map(|reach| (name.to_owned(), Api::new(name, kind, reach))));
+                }
+                Some("kubernetes") => {
+                    let read = kubernetes::declared::read(reading, key, value);
+                    sources.kubernetes.extend(read.map(|source| (name.to_owned(), source)));
                 }
                 Some(kind) => {
                     let message = format!("sources of kind {kind} are not available in this version");
@@ -147,10 +158,23 @@ impl Sources {
         }
     }
 
+    /// Looks a cluster up: by name, or the one that is meant without a name, which is the entry `kubernetes`, or the only
+    /// one there is.
+    pub fn kubernetes(&self, name: Option<&str>) -> Option<&Kubernetes> {
+        match name {
+            Some(name) => self.kubernetes.get(name),
+            None => self.kubernetes.get("kubernetes").or_else(|| match self.kubernetes.len() {
+                1 => self.kubernetes.values().next(),
+                _ => None,
+            }),
+        }
+    }
+
     /// Lists the names of all sources.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         let local = self.scrape.keys().chain(self.recorded.keys());
-        self.prometheus.keys().chain(local).chain(self.apis.keys()).map(String::as_str)
+        let far = self.apis.keys().chain(self.kubernetes.keys());
+        self.prometheus.keys().chain(local).chain(far).map(String::as_str)
     }
 
     /// Begins to collect for the source of that name, if it is one that collects while the run goes on. What keeps it
@@ -246,7 +270,6 @@ mod tests {
         assert_eq!(compile("prometheus: { bearer: x }\n").1, ["missing-key"]);
         assert_eq!(compile("prometheus: { url: http://x, ulr: y }\n").1, ["unknown-key"]);
         assert_eq!(compile("eu: { url: http://x }\n").1, ["missing-key"]);
-        assert_eq!(compile("kubernetes: { context: c, namespace: n }\n").1, ["not-yet"]);
         assert_eq!(compile("eu: { kind: prometheu, url: http://x }\n").1, ["bad-value"]);
         let both = "prometheus: { url: http://x, bearer: t, basic: { user: u, password: p } }\n";
         assert_eq!(compile(both).1, ["bad-value"]);

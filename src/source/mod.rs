@@ -1,8 +1,10 @@
 //! Clients of the back ends that are asked about a service. One file a kind; [`declared`] reads `sources:`, [`reach`]
-//! says how to reach one over HTTP, [`api`] asks those that answer JSON, and [`metrics`] is whatever answers PromQL.
+//! says how to reach one over HTTP, [`api`] asks those that answer JSON,
+//! [`kubernetes`] a cluster, and [`metrics`] is whatever answers PromQL.
 
 pub mod api;
 pub mod declared;
+pub mod kubernetes;
 pub mod metrics;
 pub mod pages;
 pub mod prometheus;
@@ -10,6 +12,7 @@ pub mod reach;
 
 pub use api::Api;
 pub use declared::{SHAPE, Sources};
+pub use kubernetes::Kubernetes;
 pub use metrics::{Asked, Metrics};
 pub use prometheus::Prometheus;
 

@@ -153,7 +153,6 @@ pub const NOT_YET: &[(Level, &str)] = &[
     (Level::Step, "metrics"),
     (Level::Step, "dns"),
     (Level::Step, "tls"),
-    (Level::Step, "kubernetes"),
     (Level::Step, "docker"),
     (Level::Step, "targets"),
     (Level::Step, "alerts"),
