@@ -17,6 +17,7 @@ mod pages;
 mod probe_exec;
 mod probe_file;
 mod probe_http;
+mod probe_kubernetes;
 mod probe_log;
 mod probe_promql;
 mod probe_tcp;

@@ -1,5 +1,6 @@
 //! What the tests stand on: a temporary folder, the program itself, real servers on loopback.
 
+pub(crate) mod cluster;
 pub(crate) mod courses;
 pub(crate) mod double;
 pub(crate) mod engine;
