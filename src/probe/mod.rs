@@ -12,6 +12,7 @@ pub mod exec;
 pub mod file;
 pub mod http;
 mod json;
+pub mod kubernetes;
 mod labels;
 pub mod log;
 pub mod manual;
@@ -50,6 +51,7 @@ pub const KINDS: &[&ProbeKind] = &[
     &rules::KIND,
     &alerts::KIND,
     &log::KIND,
+    &kubernetes::KIND,
     &exec::KIND,
     &tcp::KIND,
     &file::KIND,

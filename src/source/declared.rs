@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 
 use super::api::Api;
 use super::docker::{self, Docker};
+use super::kubernetes::{self, Kubernetes};
 use super::metrics::Metrics;
 use super::pages::{self, Recorded, Scrape};
 use super::prometheus::Prometheus;
@@ -33,7 +34,8 @@ const OVER_HTTP: Object =
 
 pub(super) const KIND: Field =
     field("kind", Shape::Word(KINDS), "What kind of back end it is; the entry's name says it when left out.");
-const URL: Field = field("url", Shape::Template, "Where it answers, path prefix included: `http://prometheus:9090`.");
+pub(super) const URL: Field =
+    field("url", Shape::Template, "Where it answers, path prefix included: `http://prometheus:9090`.");
 pub(super) const TIMEOUT: Field =
     field("timeout", Shape::Duration, "The longest time for one request; never longer than that of the step.");
 
@@ -57,6 +59,11 @@ const ANY: &[Field] = &[
     pages::declared::SERIES,
     pages::declared::BODY,
     docker::SOCKET,
+    kubernetes::declared::CONTEXT,
+    kubernetes::declared::NAMESPACE,
+    kubernetes::declared::KUBECONFIG,
+    kubernetes::declared::IN_CLUSTER,
+    kubernetes::declared::SERVICE_ACCOUNT,
 ];
 
 /// The back ends that a checklist declares, by name.
@@ -69,6 +76,7 @@ pub struct Sources {
     docker: IndexMap<String, Docker>,
     /// The engine of this machine, for checklists that declare none.
     local: Docker,
+    kubernetes: IndexMap<String, Kubernetes>,
 }
 
 impl Sources {
@@ -99,6 +107,10 @@ impl Sources {
                     let read = Docker::read(reading, name, value);
                     sources.docker.extend(read.map(|source| (name.to_owned(), source)));
                 }
+                Some("kubernetes") => {
+                    let read = kubernetes::declared::read(reading, key, value);
+                    sources.kubernetes.extend(read.map(|source| (name.to_owned(), source)));
+                }
                 Some(kind) => {
                     let message = format!("sources of kind {kind} are not available in this version");
                     reading.say(Diagnostic::error("not-yet", key.span, message));
@@ -112,13 +124,7 @@ impl Sources {
     /// Looks a Prometheus up: by name, or the one that is meant without a name, which is the entry `prometheus`, or
     /// the only one there is.
     pub fn prometheus(&self, name: Option<&str>) -> Option<&Prometheus> {
-        match name {
-            Some(name) => self.prometheus.get(name),
-            None => self.prometheus.get("prometheus").or_else(|| match self.prometheus.len() {
-                1 => self.prometheus.values().next(),
-                _ => None,
-            }),
-        }
+        meant(&self.prometheus, "prometheus", name)
     }
 
     /// Looks up what answers PromQL: by name, or what is meant without a name, which is the entry `prometheus`, or the
@@ -164,25 +170,29 @@ impl Sources {
             .or_else(|| of(self.recorded.contains_key(name), "recorded"))
             .or_else(|| self.apis.get(name).map(Api::kind))
             .or_else(|| of(self.docker.contains_key(name), "docker"))
+            .or_else(|| of(self.kubernetes.contains_key(name), "kubernetes"))
     }
 
     /// Looks a container engine up: by name, or the one that is meant without a name, which is the entry `docker`, the
     /// only one there is, or, where none is declared, that of this machine.
     pub fn docker(&self, name: Option<&str>) -> Option<&Docker> {
         match name {
-            Some(name) => self.docker.get(name),
             None if self.docker.is_empty() => Some(&self.local),
-            None => self.docker.get("docker").or_else(|| match self.docker.len() {
-                1 => self.docker.values().next(),
-                _ => None,
-            }),
+            name => meant(&self.docker, "docker", name),
         }
+    }
+
+    /// Looks a cluster up: by name, or the one that is meant without a name, which is the entry `kubernetes`, or the only
+    /// one there is.
+    pub fn kubernetes(&self, name: Option<&str>) -> Option<&Kubernetes> {
+        meant(&self.kubernetes, "kubernetes", name)
     }
 
     /// Lists the names of all sources.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         let local = self.scrape.keys().chain(self.recorded.keys());
-        self.prometheus.keys().chain(local).chain(self.apis.keys()).chain(self.docker.keys()).map(String::as_str)
+        let far = self.apis.keys().chain(self.docker.keys()).chain(self.kubernetes.keys());
+        self.prometheus.keys().chain(local).chain(far).map(String::as_str)
     }
 
     /// Begins to collect for the source of that name, if it is one that collects while the run goes on. What keeps it
@@ -196,6 +206,15 @@ impl Sources {
     /// Ends whatever was begun.
     pub fn end(&self) {
         self.scrape.values().for_each(Scrape::end);
+    }
+}
+
+/// Looks a source up among those of a kind: by name, or the one that is meant without a name.
+fn meant<'a, T>(all: &'a IndexMap<String, T>, kind: &str, name: Option<&str>) -> Option<&'a T> {
+    let only = || (all.len() == 1).then(|| all.values().next()).flatten();
+    match name {
+        Some(name) => all.get(name),
+        None => all.get(kind).or_else(only),
     }
 }
 
@@ -278,7 +297,6 @@ mod tests {
         assert_eq!(compile("prometheus: { bearer: x }\n").1, ["missing-key"]);
         assert_eq!(compile("prometheus: { url: http://x, ulr: y }\n").1, ["unknown-key"]);
         assert_eq!(compile("eu: { url: http://x }\n").1, ["missing-key"]);
-        assert_eq!(compile("kubernetes: { context: c, namespace: n }\n").1, ["not-yet"]);
         assert_eq!(compile("eu: { kind: prometheu, url: http://x }\n").1, ["bad-value"]);
         let both = "prometheus: { url: http://x, bearer: t, basic: { user: u, password: p } }\n";
         assert_eq!(compile(both).1, ["bad-value"]);

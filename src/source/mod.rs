@@ -1,11 +1,12 @@
 //! Clients of the back ends that are asked about a service. One file a kind; [`declared`] reads `sources:`, [`reach`]
 //! says how to reach one over HTTP, [`api`] asks those that answer JSON ([`alertmanager`] is one), [`docker`] a container
-//! engine, and [`metrics`] is whatever answers PromQL.
+//! engine, [`kubernetes`] a cluster, and [`metrics`] is whatever answers PromQL.
 
 pub mod alertmanager;
 pub mod api;
 pub mod declared;
 pub mod docker;
+pub mod kubernetes;
 pub mod metrics;
 pub mod pages;
 pub mod prometheus;
@@ -14,6 +15,7 @@ pub mod reach;
 pub use api::Api;
 pub use declared::{SHAPE, Sources};
 pub use docker::Docker;
+pub use kubernetes::Kubernetes;
 pub use metrics::{Asked, Metrics};
 pub use prometheus::Prometheus;
 

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod clock;
 pub mod env;
 pub mod http;
+pub mod kubernetes;
 pub mod process;
 
 use std::sync::Arc;

@@ -284,7 +284,7 @@ const TYPICAL: &[&str] = &[
     "expect-unknown-measure.yaml",
     "missing-key--step.yaml",
     "no-source.yaml",
-    "not-yet--kubernetes.yaml",
+    "not-yet--from.yaml",
     "several.yaml",
     "two-probes.yaml",
     "undefined-variable.yaml",

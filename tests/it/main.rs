@@ -21,6 +21,7 @@ mod probe_docker;
 mod probe_exec;
 mod probe_file;
 mod probe_http;
+mod probe_kubernetes;
 mod probe_log;
 mod probe_promql;
 mod probe_tcp;

@@ -85,6 +85,7 @@ fn outside_libraries_are_known_in_one_place_each() {
         ("rusqlite", &["record/store/"]),
         ("clap", &["cli/"]),
         ("reqwest", &["sys/http"]),
+        ("kube", &["sys/kubernetes/"]),
         ("promql_parser", &["promql/"]),
         ("libm", &["stats/"]),
         ("minijinja", &["template/", "report/"]),

@@ -9,7 +9,7 @@ use super::message::{Fault, HttpError};
 use super::tls::Untrusted;
 
 /// Names the cause why there was no answer.
-pub(super) fn of(error: &(dyn Error + 'static), peer: &str) -> HttpError {
+pub(in crate::sys) fn of(error: &(dyn Error + 'static), peer: &str) -> HttpError {
     let chain = chain(error);
     let find = |wanted: fn(&(dyn Error + 'static)) -> bool| chain.iter().copied().find(|e| wanted(*e));
     if let Some(tls) = chain.iter().find_map(|e| e.downcast_ref::<rustls::Error>()) {
@@ -54,7 +54,7 @@ pub(super) fn unresolved(peer: &str, error: &(dyn Error + 'static)) -> HttpError
 }
 
 /// Names the cause why a body broke off.
-pub(super) fn of_body(error: &(dyn Error + 'static), received: u64, expected: Option<u64>) -> HttpError {
+pub(in crate::sys) fn of_body(error: &(dyn Error + 'static), received: u64, expected: Option<u64>) -> HttpError {
     let chain = chain(error);
     let came = match expected {
         Some(expected) => format!("{} of {} bytes", grouped(received), grouped(expected)),

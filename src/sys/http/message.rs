@@ -134,7 +134,7 @@ pub struct HttpError {
 
 impl HttpError {
     /// Makes a fault.
-    pub(super) fn new(kind: Fault, message: impl Into<String>) -> Self {
+    pub(in crate::sys) fn new(kind: Fault, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 }

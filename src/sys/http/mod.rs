@@ -14,5 +14,6 @@ mod timed;
 mod tls;
 
 pub use client::{Http, Streaming};
+pub(in crate::sys) use fault::{of as fault, of_body as body_fault};
 pub use hop::{origin, shown};
 pub use message::{BodyEnd, Certificate, Connection, Fault, HttpError, HttpVersion, Request, Response, Timing};

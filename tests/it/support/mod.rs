@@ -1,6 +1,7 @@
 //! What the tests stand on: a temporary folder, the program itself, real servers on loopback.
 
 pub(crate) mod alertmanager;
+pub(crate) mod cluster;
 pub(crate) mod courses;
 pub(crate) mod daemon;
 pub(crate) mod docker;
