@@ -6,6 +6,7 @@
 pub mod earlier_run;
 pub mod exec;
 pub mod file;
+pub mod grafana;
 pub mod http;
 mod json;
 pub mod log;
@@ -41,6 +42,7 @@ pub const KINDS: &[&ProbeKind] = &[
     &exec::KIND,
     &tcp::KIND,
     &file::KIND,
+    &grafana::KIND,
     &earlier_run::KIND,
     &manual::KIND,
     &wait::KIND,

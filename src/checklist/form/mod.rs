@@ -158,7 +158,6 @@ pub const NOT_YET: &[(Level, &str)] = &[
     (Level::Step, "targets"),
     (Level::Step, "alerts"),
     (Level::Step, "rules"),
-    (Level::Step, "grafana"),
     (Level::Step, "git"),
 ];
 
