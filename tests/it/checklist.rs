@@ -239,7 +239,6 @@ const BEYOND_A_SCHEMA_FILES: &[(&str, &str)] = &[
     ("missing-key--scrape.yaml", "needed by this kind of source"),
     ("missing-key--source.yaml", "needed by this kind of source"),
     ("missing-key--times.yaml", "one key needs another"),
-    ("not-yet--log.yaml", "a key of a later version within a probe"),
     ("not-yet.yaml", "a source of a later version"),
     ("unused-key.yaml", "a key that another probe reads"),
     ("unused-key--source.yaml", "a key that another probe reads"),

@@ -11,6 +11,7 @@ mod engine;
 mod holds;
 mod killed;
 mod live;
+mod log_journald;
 mod masking;
 mod pages;
 mod probe_exec;

@@ -337,8 +337,6 @@ impl Drop for EndWith<'_> {
 fn mistakes_are_said_with_their_codes() {
     for (yaml, wants, code) in [
         ("{ path: a.log, tail: 0 }", "matches[x]", "bad-value"),
-        ("{ kubernetes: deployment/x }", "matches[x]", "not-yet"),
-        ("{ loki: '{a=\"b\"}' }", "matches[x]", "not-yet"),
         ("{ path: a.log, exec: ls }", "matches[x]", "bad-value"),
         ("{ tail: 5 }", "matches[x]", "missing-key"),
         ("a.log", "matches[a(]", "bad-regex"),

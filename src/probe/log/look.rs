@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::task::{JoinError, JoinHandle};
 
-use super::feed::{self, Feed};
+use super::feed::{self, Feed, FeedReader};
 use super::files::{self, LogFile};
+use super::origin::{Origin, Sent, Wanted};
 use super::reader;
 use super::scan::{Kept, ScanError, Scanner, Stop, Tally};
 use super::select::{Rules, Selection};
@@ -19,6 +21,7 @@ use super::tail;
 use crate::model::quantity;
 use crate::model::{Evidence, Found, Measures, Note, Observation, Value};
 use crate::probe::{Look, Probe};
+use crate::source::Failure;
 use crate::sys::process;
 use crate::template::{Scope, Template, TemplateError};
 
@@ -29,6 +32,7 @@ pub(super) struct LogProbe(pub(super) Spec);
 enum Asked {
     Paths(Vec<String>),
     Feed(Feed),
+    Origin(Arc<dyn Origin>),
 }
 
 /// What a scan came to: an error loses the rest.
@@ -38,12 +42,21 @@ struct Scanned {
     notes: Vec<Note>,
     /// Why what was counted says nothing of the log: lines that should have been looked at were not.
     partial: Option<String>,
-    fault: Option<String>,
+    fault: Option<Failure>,
+    /// Who was asked for the log, where that is somebody.
+    through: Option<String>,
 }
 
 impl Scanned {
     fn failed(selection: Option<Selection>, fault: String) -> Self {
-        Self { tally: Tally::default(), selection, notes: Vec::new(), partial: None, fault: Some(fault) }
+        Self {
+            tally: Tally::default(),
+            selection,
+            notes: Vec::new(),
+            partial: None,
+            fault: Some(Failure::passing(fault)),
+            through: None,
+        }
     }
 }
 
@@ -66,17 +79,35 @@ impl Probe for LogProbe {
             Source::Command(argv) => format!("look through the output of {}", list(argv)),
             Source::Url(url) if url.is_literal() => format!("look through GET {}", feed::shown(url.source().trim())),
             Source::Url(url) => format!("look through GET {}", url.source()),
+            Source::Origin(origin) => format!("look through {}", origin.describe()),
         }
     }
 
+    fn host(&self, scope: &Scope) -> Option<String> {
+        self.0.source.origin()?.host(scope)
+    }
+
+    fn source(&self) -> Option<&str> {
+        self.0.source.origin()?.source()
+    }
+
+    fn can_look_back(&self) -> bool {
+        self.0.source.origin().is_some_and(|origin| origin.can_look_back())
+    }
+
     fn runs_commands(&self) -> bool {
-        matches!(self.0.source, Source::Shell(_) | Source::Command(_))
+        match &self.0.source {
+            Source::Shell(_) | Source::Command(_) => true,
+            Source::Paths(_) | Source::Url(_) => false,
+            Source::Origin(origin) => origin.runs_commands(),
+        }
     }
 
     fn grace(&self) -> Duration {
-        match self.runs_commands() {
-            true => process::GRACE + Duration::from_secs(2),
-            false => Duration::ZERO,
+        match &self.0.source {
+            Source::Shell(_) | Source::Command(_) => process::GRACE + Duration::from_secs(2),
+            Source::Paths(_) | Source::Url(_) => Duration::ZERO,
+            Source::Origin(origin) => origin.grace(),
         }
     }
 
@@ -85,23 +116,42 @@ impl Probe for LogProbe {
             Ok(asked) => asked,
             Err(error) => return Observation::new(self.describe(), Found::refused(error.to_string())),
         };
+        // A little is kept back to say what was found.
+        let time = look.timeout.mul_f64(0.95);
+        let now = look.as_of.unwrap_or_else(|| look.world.clock.now());
+        let since = self.0.since(now, look.run_started);
+        let wanted = Wanted { since, until: look.as_of, tail: self.0.tail, timeout: time };
         let request = match &asked {
             Asked::Paths(paths) => paths.join(" "),
             Asked::Feed(feed) => feed.request(),
+            Asked::Origin(origin) => match origin.request(look, &wanted) {
+                Ok(request) => request,
+                Err(failure) => return Observation::new(self.describe(), found(failure)),
+            },
         };
-        // A little is kept back to say what was found.
-        let time = look.timeout.mul_f64(0.95);
         let cancel = Cancel(Arc::default());
         let stop = Stop::new(Arc::clone(&cancel.0), Instant::now().checked_add(time));
-        let now = look.world.clock.now();
-        let selection = self.0.selection(now, look.run_started);
+        let selection = self.0.selection(now, since);
         let _busy = look.world.clock.busy();
         let scanned = match asked {
             Asked::Paths(paths) => {
                 let (spec, flag) = (self.0.clone(), Arc::clone(&cancel.0));
                 tokio::task::spawn_blocking(move || scan_paths(&spec, &paths, selection, &stop, &flag)).await
             }
-            Asked::Feed(feed) => self.scan_feed(look, &feed, selection, stop, time).await,
+            Asked::Feed(feed) => {
+                let (sender, pieces) = feed::channel();
+                let scan = self.scan(pieces, selection, stop);
+                let pumped = feed.pump(look.world, time, sender).await;
+                joined(scan, pumped.map(|()| Sent::default()).map_err(Failure::passing)).await
+            }
+            Asked::Origin(origin) => {
+                let (sender, pieces) = feed::channel();
+                let scan = self.scan(pieces, selection, stop);
+                // What was started gets its grace; a back end gets none, and what is dropped ends.
+                let limit = time.saturating_add(origin.grace());
+                let pumped = tokio::time::timeout(limit, origin.pump(look, &wanted, sender)).await;
+                joined(scan, pumped.unwrap_or_else(|_| Err(Failure::passing("it did not end in time")))).await
+            }
         };
         match scanned {
             Ok(scanned) => self.0.observation(request, scanned, look.timeout),
@@ -111,17 +161,10 @@ impl Probe for LogProbe {
 }
 
 impl LogProbe {
-    async fn scan_feed(
-        &self,
-        look: &Look<'_>,
-        feed: &Feed,
-        selection: Option<Selection>,
-        stop: Stop,
-        time: Duration,
-    ) -> Result<Scanned, tokio::task::JoinError> {
-        let (sender, pieces) = feed::channel();
+    /// Begins to look through what is sent.
+    fn scan(&self, pieces: FeedReader, selection: Option<Selection>, stop: Stop) -> JoinHandle<Scanned> {
         let spec = self.0.clone();
-        let scan = tokio::task::spawn_blocking(move || {
+        tokio::task::spawn_blocking(move || {
             let search = match spec.sought.search() {
                 Ok(search) => search,
                 Err(error) => return Scanned::failed(selection, error.to_string()),
@@ -132,25 +175,47 @@ impl LogProbe {
             let result = scan_stream(&spec, &mut scanner, limited, false, &stop);
             let (partial, fault) = match result {
                 Ok(partial) => (partial, None),
-                Err(error) => (None, Some(error.to_string())),
+                Err(error) => (None, Some(Failure::passing(error.to_string()))),
             };
             let (tally, selection) = scanner.finish();
             if let Some(limit) = spec.max_bytes.filter(|limit| tally.bytes >= *limit) {
                 notes.push(Note::warning(format!("only the first {limit} bytes were read")));
             }
-            Scanned { tally, selection, notes, partial, fault }
-        });
-        // When the time is up the pump ends, and with it the feed and the scan.
-        let pumped = feed.pump(look.world, time, sender).await;
-        let mut scanned = scan.await?;
-        if let Err(cause) = pumped {
-            scanned.fault = Some(cause);
+            Scanned { tally, selection, notes, partial, fault, through: None }
+        })
+    }
+}
+
+/// Waits for the end of a scan whose pump has ended: when its time was up, the feed and the scan end with it.
+async fn joined(scan: JoinHandle<Scanned>, pumped: Result<Sent, Failure>) -> Result<Scanned, JoinError> {
+    let mut scanned = scan.await?;
+    match pumped {
+        Ok(sent) => {
+            scanned.through = sent.through;
+            scanned.notes.extend(sent.notes);
+            scanned.partial = scanned.partial.or(sent.partial);
         }
-        Ok(scanned)
+        Err(failure) => scanned.fault = Some(failure),
+    }
+    Ok(scanned)
+}
+
+/// Says why there is nothing to measure.
+fn found(failure: Failure) -> Found {
+    match failure.short {
+        true => Found::NotEnough { cause: failure.cause },
+        false => Found::CouldNotLook { cause: failure.cause, retry: failure.retry },
     }
 }
 
 impl Source {
+    fn origin(&self) -> Option<&Arc<dyn Origin>> {
+        match self {
+            Source::Origin(origin) => Some(origin),
+            Source::Paths(_) | Source::Shell(_) | Source::Command(_) | Source::Url(_) => None,
+        }
+    }
+
     fn fill(&self, scope: &Scope) -> Result<Asked, TemplateError> {
         let all = |templates: &[Template]| templates.iter().map(|t| t.render(scope)).collect::<Result<Vec<_>, _>>();
         Ok(match self {
@@ -158,6 +223,7 @@ impl Source {
             Source::Shell(line) => Asked::Feed(Feed::Shell(line.render(scope)?)),
             Source::Command(argv) => Asked::Feed(Feed::Command(all(argv)?)),
             Source::Url(url) => Asked::Feed(Feed::Url(url.render(scope)?)),
+            Source::Origin(origin) => Asked::Origin(Arc::clone(origin)),
         })
     }
 }
@@ -169,7 +235,7 @@ fn scan_paths(spec: &Spec, paths: &[String], selection: Option<Selection>, stop:
     };
     let mut scanner = Scanner::new(&search, selection);
     let (mut notes, mut partial) = (Vec::new(), None);
-    let result = paths.iter().try_for_each(|path| {
+    let result: Result<(), String> = paths.iter().try_for_each(|path| {
         files::list(path, flag)?.iter().try_for_each(|file| {
             let why = scan_file(spec, &mut scanner, file, stop, &mut notes)?;
             partial = partial.take().or(why.map(|why| format!("{}: {why}", file.display())));
@@ -177,7 +243,7 @@ fn scan_paths(spec: &Spec, paths: &[String], selection: Option<Selection>, stop:
         })
     });
     let (tally, selection) = scanner.finish();
-    Scanned { tally, selection, notes, partial, fault: result.err() }
+    Scanned { tally, selection, notes, partial, fault: result.err().map(Failure::passing), through: None }
 }
 
 /// Looks through a file. Returns why what was found says nothing, if so.
@@ -229,28 +295,33 @@ fn scan_stream(
 }
 
 impl Spec {
-    /// Makes the selection, if lines have to be looked at one by one.
-    fn selection(&self, now: DateTime<Utc>, run_started: DateTime<Utc>) -> Option<Selection> {
-        let since = self.since.map(|since| match since {
+    /// Returns the time before which lines are not looked at.
+    fn since(&self, now: DateTime<Utc>, run_started: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.since.map(|since| match since {
             Since::RunStart => run_started,
             Since::Ago(ago) => TimeDelta::from_std(ago).ok().and_then(|ago| now.checked_sub_signed(ago)).unwrap_or(now),
-        });
+        })
+    }
+
+    /// Makes the selection, if lines have to be looked at one by one.
+    fn selection(&self, now: DateTime<Utc>, since: Option<DateTime<Utc>>) -> Option<Selection> {
         let json = self.json || self.wants_json;
-        let needed = since.is_some() || json || self.wants_rate;
+        let stamped = self.source.origin().is_some_and(|origin| origin.is_stamped());
+        let needed = since.is_some() || json || self.wants_rate || stamped;
         needed.then(|| {
             let (form, fields) = (self.form.clone(), self.fields.clone());
-            Selection::new(Rules { since, times: self.wants_rate, form, json, fields }, now)
+            Selection::new(Rules { since, times: self.wants_rate, form, json, fields, stamped }, now)
         })
     }
 
     fn observation(&self, request: String, scanned: Scanned, timeout: Duration) -> Observation {
-        let Scanned { tally, selection, mut notes, partial, fault } = scanned;
+        let Scanned { tally, selection, mut notes, partial, fault, through } = scanned;
         let found = match fault {
-            Some(cause) if cause.ends_with("the time was up") => {
+            Some(fault) if fault.cause.ends_with("the time was up") => {
                 let (bytes, time) = (quantity::bytes(tally.bytes as f64), quantity::seconds(timeout.as_secs_f64()));
-                Found::could_not_look(format!("{cause}: {bytes} were looked through in {time}"))
+                Found::could_not_look(format!("{}: {bytes} were looked through in {time}", fault.cause))
             }
-            Some(cause) => Found::could_not_look(cause),
+            Some(fault) => found(fault),
             None => Found::Measures(self.measures(&tally, selection.as_ref(), partial)),
         };
         self.remarks(&tally, selection.as_ref(), &mut notes);
@@ -258,7 +329,7 @@ impl Spec {
             true => Vec::new(),
             false => vec![Evidence { title: "matching lines".into(), text: tally.excerpt.join("\n"), left_out: 0 }],
         };
-        Observation { notes, evidence, ..Observation::new(request, found) }
+        Observation { through, notes, evidence, ..Observation::new(request, found) }
     }
 
     fn measures(&self, tally: &Tally, selection: Option<&Selection>, partial: Option<String>) -> Measures {
@@ -280,7 +351,7 @@ impl Spec {
         if self.sought.count_lines {
             measures.plain("scanned_lines", Value::Number(tally.lines as f64));
         }
-        measures.plain("scanned_bytes", Value::Number(tally.bytes as f64));
+        measures.plain("scanned_bytes", Value::Number((tally.bytes - tally.stamps) as f64));
         if self.wants_json {
             let share = selection.filter(|s| s.lines > 0).map(|s| s.json as f64 / s.lines as f64);
             measures.plain("valid_json", share.map_or_else(|| Value::NoData("there is no line".into()), Value::Number));

@@ -1,12 +1,13 @@
 //! The `log` probe: how many lines of a log match, and which.
 //!
 //! Read in this order: [`spec`] is what a checklist says, [`look`] one look at it; [`files`] and [`feed`] bring the
-//! bytes, [`reader`] unpacks them, [`scan`] looks through them, [`patterns`] for what, [`select`] at which lines,
+//! bytes, or one of the [`origin`]s does; [`reader`] unpacks them, [`scan`] looks through them, [`patterns`] for what, [`select`] at which lines,
 //! [`stamp`] by their times.
 
 mod feed;
 mod files;
 mod look;
+pub mod origin;
 pub mod patterns;
 pub mod reader;
 pub mod scan;
@@ -21,7 +22,7 @@ use crate::model::Kind;
 /// The kind.
 pub const KIND: ProbeKind = ProbeKind {
     name: "log",
-    summary: "lines of a log: files, a command's output, a URL",
+    summary: "lines of a log: files, a command's output, a URL, or where else logs are kept",
     manual: spec::MANUAL,
     shape: spec::SHAPE,
     measures: &[

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
 use memchr::{memchr, memchr_iter, memrchr};
 use regex_automata::meta::Cache;
 use regex_automata::{Input, Span};
@@ -84,6 +85,8 @@ impl Sought {
 pub struct Tally {
     /// The bytes that were looked at, decoded.
     pub bytes: u64,
+    /// How many of them are the times of keeping, which are no part of the log.
+    pub stamps: u64,
     /// All lines, if they are counted.
     pub lines: u64,
     /// The lines that were left to look at, if a selection was made.
@@ -277,9 +280,9 @@ impl<'s> Scanner<'s> {
         let mut at = 0;
         while at < data.len() {
             let end = memchr(b'\n', &data[at..]).map_or(data.len(), |n| at + n);
-            let line = &data[at..end];
+            let (kept, line) = self.unstamped(&data[at..end]);
             at = end + 1;
-            let selected = self.selection.as_mut().is_none_or(|selection| selection.takes(line));
+            let selected = self.selection.as_mut().is_none_or(|selection| selection.takes(kept, line));
             if selected {
                 self.tally.selected += 1;
                 if self.search.patterns.any_hits(line, whole(line)) {
@@ -287,6 +290,13 @@ impl<'s> Scanner<'s> {
                 }
             }
         }
+    }
+
+    /// Takes the time off at which a line was kept; it is no part of the log.
+    fn unstamped<'l>(&mut self, line: &'l [u8]) -> (Option<DateTime<Utc>>, &'l [u8]) {
+        let (kept, rest) = self.selection.as_ref().map_or((None, line), |selection| selection.split(line));
+        self.tally.stamps += (line.len() - rest.len()) as u64;
+        (kept, rest)
     }
 
     /// Finds the lines that any pattern matches, without splitting the block.
@@ -353,10 +363,11 @@ impl<'s> Scanner<'s> {
     fn window(&mut self, data: &[u8], last: bool) {
         let search = self.search;
         let first = self.long.is_none();
+        let (kept, data) = if first { self.unstamped(data) } else { (None, data) };
         let mut long = self.long.take().unwrap_or_else(|| LongLine {
             hits: vec![false; search.patterns.len()],
             ignored: false,
-            selected: self.selection.as_mut().is_none_or(|selection| selection.takes_long(data)),
+            selected: self.selection.as_mut().is_none_or(|selection| selection.takes_long(kept, data)),
             start: data[..data.len().min(EXCERPT + 1)].to_vec(),
         });
         // The outermost byte of an inner edge is only looked back or ahead at, so that no anchor holds there.

@@ -5,7 +5,7 @@ use regex::Regex;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
-use super::stamp::Form;
+use super::stamp::{self, Form};
 
 /// Chooses lines, one after another, and remembers what it learns of them.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub struct Rules {
     pub json: bool,
     /// What the fields must be; every one of them.
     pub fields: Vec<Field>,
+    /// Whether each line begins with the time at which it was kept, put there by whatever keeps the log.
+    pub stamped: bool,
 }
 
 /// What a field must be.
@@ -86,8 +88,13 @@ impl Selection {
         (self.rules.since.is_some() || self.rules.times) && lines && !stamped
     }
 
-    /// Tells whether a line is to be looked at.
-    pub fn takes(&mut self, line: &[u8]) -> bool {
+    /// Takes the time off at which a line was kept, if it has one.
+    pub fn split<'l>(&self, line: &'l [u8]) -> (Option<DateTime<Utc>>, &'l [u8]) {
+        if self.rules.stamped { stamp::split(line) } else { (None, line) }
+    }
+
+    /// Tells whether a line is to be looked at, which was kept at the time `kept`, if that is known.
+    pub fn takes(&mut self, kept: Option<DateTime<Utc>>, line: &[u8]) -> bool {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let json: Option<Value> = if self.rules.json { serde_json::from_slice(line).ok() } else { None };
         if !line.iter().all(u8::is_ascii_whitespace) {
@@ -95,21 +102,23 @@ impl Selection {
             self.stream.0 = true;
             self.json += u64::from(json.as_ref().is_some_and(Value::is_object));
         }
-        self.young_enough(line, json.as_ref()) && self.fields_fit(json.as_ref())
+        self.young_enough(kept, line, json.as_ref()) && self.fields_fit(json.as_ref())
     }
 
     /// Tells whether a line is to be looked at of which only the beginning is at hand.
-    pub fn takes_long(&mut self, start: &[u8]) -> bool {
+    pub fn takes_long(&mut self, kept: Option<DateTime<Utc>>, start: &[u8]) -> bool {
         self.lines += 1;
         self.stream.0 = true;
-        self.young_enough(start, None) && self.fields_fit(None)
+        self.young_enough(kept, start, None) && self.fields_fit(None)
     }
 
-    fn young_enough(&mut self, line: &[u8], json: Option<&Value>) -> bool {
+    fn young_enough(&mut self, kept: Option<DateTime<Utc>>, line: &[u8], json: Option<&Value>) -> bool {
         if self.rules.since.is_none() && !self.rules.times {
             return true;
         }
-        let Some(time) = self.rules.form.of_line(line, json, self.now) else {
+        // A form that the checklist names is meant; otherwise the time of keeping is surer than one found in the line.
+        let kept = kept.filter(|_| matches!(self.rules.form, Form::Usual));
+        let Some(time) = kept.or_else(|| self.rules.form.of_line(line, json, self.now)) else {
             if self.young.is_none() && self.rules.since.is_some() {
                 self.undated += 1;
             }
@@ -161,18 +170,18 @@ mod tests {
 
     fn selection(since: Option<&str>, fields: Vec<Field>) -> Selection {
         let since = since.map(|text| text.parse().expect("a time"));
-        let rules = Rules { since, times: false, form: Form::Usual, json: !fields.is_empty(), fields };
+        let rules = Rules { since, times: false, form: Form::Usual, json: !fields.is_empty(), fields, stamped: false };
         Selection::new(rules, "2026-11-20T19:00:00Z".parse().expect("a time"))
     }
 
     #[test]
     fn a_stack_trace_belongs_to_the_line_before() {
         let mut selection = selection(Some("2026-11-20T18:30:00Z"), vec![]);
-        assert!(!selection.takes(b"  cut off trace"));
-        assert!(!selection.takes(b"2026-11-20T18:00:00Z old"));
-        assert!(!selection.takes(b"  at old"));
-        assert!(selection.takes(b"2026-11-20T18:31:00Z new"));
-        assert!(selection.takes(b"  at new"));
+        assert!(!selection.takes(None, b"  cut off trace"));
+        assert!(!selection.takes(None, b"2026-11-20T18:00:00Z old"));
+        assert!(!selection.takes(None, b"  at old"));
+        assert!(selection.takes(None, b"2026-11-20T18:31:00Z new"));
+        assert!(selection.takes(None, b"  at new"));
         assert_eq!((selection.stamped, selection.undated), (2, 1));
     }
 
@@ -186,10 +195,26 @@ mod tests {
             },
         ];
         let mut selection = selection(None, fields);
-        assert!(selection.takes(br#"{"http":{"status":500.0},"tags":["x","eu-1"]}"#));
-        assert!(!selection.takes(br#"{"http":{"status":500},"tags":["x"]}"#));
-        assert!(!selection.takes(br#"{"http":{"status":"500"},"tags":["eu-1"]}"#));
-        assert!(!selection.takes(b"not json"));
+        assert!(selection.takes(None, br#"{"http":{"status":500.0},"tags":["x","eu-1"]}"#));
+        assert!(!selection.takes(None, br#"{"http":{"status":500},"tags":["x"]}"#));
+        assert!(!selection.takes(None, br#"{"http":{"status":"500"},"tags":["eu-1"]}"#));
+        assert!(!selection.takes(None, b"not json"));
         assert_eq!((selection.lines, selection.json), (4, 3));
+    }
+
+    #[test]
+    fn the_time_of_keeping_is_no_part_of_the_line_and_goes_before_its_own() {
+        let mut selection = selection(Some("2026-11-20T18:30:00Z"), vec![]);
+        selection.rules.stamped = true;
+        for (line, content, young) in [
+            (&b"2026-11-20T18:31:00.5Z 2026-11-20T18:00:00Z late"[..], &b"2026-11-20T18:00:00Z late"[..], true),
+            (b"2026-11-20T18:29:00Z old", b"old", false),
+            (b"without a time", b"without a time", false),
+            (b"2026-11-20T18:31:00Z ", b"", true),
+        ] {
+            let (kept, rest) = selection.split(line);
+            assert_eq!(rest, content);
+            assert_eq!(selection.takes(kept, rest), young, "{}", String::from_utf8_lossy(line));
+        }
     }
 }

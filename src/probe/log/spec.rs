@@ -1,10 +1,12 @@
 //! What a checklist says about a log, checked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json_path::JsonPath;
 
 use super::look::LogProbe;
+use super::origin::{ORIGINS, Origin};
 use super::patterns::Patterns;
 use super::scan::Sought;
 use super::select::{At, Field, Is};
@@ -20,56 +22,101 @@ use crate::yaml::Node;
 /// The form of the value under `log`.
 pub(super) const SHAPE: Shape = Shape::Either(&[Shape::Template, Shape::Object(&OBJECT)]);
 
-const LATER: Key = field("kubernetes", Shape::Any, "Not built yet: use `exec` with kubectl logs.");
+static OBJECT: Object = Object { name: "a log", fields: &FIELDS, open: false };
 
-static OBJECT: Object = Object {
-    name: "a log",
-    fields: &[
-        field(
-            "path",
-            Shape::OneOrMany(&Shape::Template),
-            "A file, a folder (its files, not those of its folders) or a glob. Packed files (gzip, zstd) and UTF-16 are recognised by their first bytes.",
-        ),
-        field(
-            "exec",
-            Shape::Either(&[Shape::Template, Shape::List(&Shape::Template)]),
-            "A command whose standard output is the log: a shell line, or a list of arguments.",
-        ),
-        field("http", Shape::Template, "A URL whose body is the log."),
-        LATER,
-        field("docker", Shape::Any, "Not built yet: use `exec` with docker logs."),
-        field("journald", Shape::Any, "Not built yet: use `exec` with journalctl."),
-        field("loki", Shape::Any, "Not built yet."),
-        field(
-            "since",
-            Shape::Text,
-            "Only lines younger than this by the time that they carry: a duration, or `run_start`.",
-        ),
-        field("tail", Shape::Int(1, 1_000_000), "Only the last lines of each file or stream, this many of them."),
-        field("format", Shape::Word(&["text", "json"]), "Whether each line is JSON; `where` needs it and implies it."),
-        field(
-            "where",
-            Shape::Map(&Shape::Any),
-            "Only JSON lines whose fields are so: field or JSONPath to a value, or to `{ matches: REGEX }`.",
-        ),
-        field(
-            "timestamp",
-            Shape::Text,
-            "The form of the lines' times: a pattern of strftime, or a regular expression whose first group holds the time.",
-        ),
-        field(
-            "max_bytes",
-            Shape::Text,
-            "The most that is read of each file or stream; the rest is left out, and that is said.",
-        ),
-    ],
-    open: false,
+/// Where the lines may come from, apart from the origins.
+const PLACES: &[Key] = &[
+    field(
+        "path",
+        Shape::OneOrMany(&Shape::Template),
+        "A file, a folder (its files, not those of its folders) or a glob. Packed files (gzip, zstd) and UTF-16 are recognised by their first bytes.",
+    ),
+    field(
+        "exec",
+        Shape::Either(&[Shape::Template, Shape::List(&Shape::Template)]),
+        "A command whose standard output is the log: a shell line, or a list of arguments.",
+    ),
+    field("http", Shape::Template, "A URL whose body is the log."),
+];
+
+/// Which of the lines are looked at, and how.
+const RULES: &[Key] = &[
+    field(
+        "since",
+        Shape::Text,
+        "Only lines younger than this by the time that they carry: a duration, or `run_start`.",
+    ),
+    field("tail", Shape::Int(1, 1_000_000), "Only the last lines of each file or stream, this many of them."),
+    field("format", Shape::Word(&["text", "json"]), "Whether each line is JSON; `where` needs it and implies it."),
+    field(
+        "where",
+        Shape::Map(&Shape::Any),
+        "Only JSON lines whose fields are so: field or JSONPath to a value, or to `{ matches: REGEX }`.",
+    ),
+    field(
+        "timestamp",
+        Shape::Text,
+        "The form of the lines' times: a pattern of strftime, or a regular expression whose first group holds the time.",
+    ),
+    field(
+        "max_bytes",
+        Shape::Text,
+        "The most that is read of each file or stream; the rest is left out, and that is said.",
+    ),
+];
+
+/// All keys of a log: where its lines come from, the origins among it, and which are looked at.
+static FIELDS: [Key; PLACES.len() + ORIGINS.len() + RULES.len()] = {
+    let mut all = [const { field("", Shape::Any, "") }; PLACES.len() + ORIGINS.len() + RULES.len()];
+    let mut at = 0;
+    while at < all.len() {
+        let key = match at {
+            _ if at < PLACES.len() => &PLACES[at],
+            _ if at < PLACES.len() + ORIGINS.len() => &ORIGINS[at - PLACES.len()].field,
+            _ => &RULES[at - PLACES.len() - ORIGINS.len()],
+        };
+        all[at] = field(key.key, key.shape, key.doc);
+        at += 1;
+    }
+    all
 };
 
-/// The manual page.
-pub(super) const MANUAL: &str = "\
+/// The manual page: the log's own, and behind it those of the origins.
+pub(super) const MANUAL: &str = match std::str::from_utf8(&PAGES) {
+    Ok(text) => text,
+    Err(_) => panic!("texts joined are a text"),
+};
+
+/// How long they are together, an empty line before each of the origins'.
+const LENGTH: usize = {
+    let (mut length, mut at) = (OWN_MANUAL.len(), 0);
+    while at < ORIGINS.len() {
+        length += ORIGINS[at].manual.len() + 1;
+        at += 1;
+    }
+    length
+};
+
+const PAGES: [u8; LENGTH] = {
+    let (mut out, mut end, mut page) = ([b'\n'; LENGTH], 0, 0);
+    while page <= ORIGINS.len() {
+        let text = if page == 0 { OWN_MANUAL } else { ORIGINS[page - 1].manual }.as_bytes();
+        end += if page == 0 { 0 } else { 1 };
+        let mut at = 0;
+        while at < text.len() {
+            out[end + at] = text[at];
+            at += 1;
+        }
+        end += text.len();
+        page += 1;
+    }
+    out
+};
+
+/// The manual page of logs as such.
+const OWN_MANUAL: &str = "\
 Counts the lines of a log that match regular expressions. Looks at files, folders and globs, at the output of a \
-command, or at a URL, and opens them anew at every look.
+command, at a URL, or at what is kept elsewhere (see below), and opens them anew at every look.
 
 ```yaml
 - name: No errors in the log
@@ -132,6 +179,7 @@ pub(super) enum Source {
     Shell(Template),
     Command(Vec<Template>),
     Url(Template),
+    Origin(Arc<dyn Origin>),
 }
 
 /// From when on lines are looked at.
@@ -209,14 +257,11 @@ fn source(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Source> {
     if node.map().is_none() {
         return Some(Source::Paths(vec![path(compiling, node)?]));
     }
-    if let Some((key, _)) = ["kubernetes", "docker", "journald", "loki"].iter().find_map(|key| node.entry(key)) {
-        let message = format!("logs from {} are not built yet", key.text().unwrap_or_default());
-        let help = "use exec with the command that prints the log";
-        compiling.reading.say(Diagnostic::error("not-yet", key.span, message).help(help));
-        return None;
-    }
-    let named: Vec<_> = ["path", "exec", "http"].iter().filter_map(|key| node.entry(key)).collect();
+    let named: Vec<_> = places().filter_map(|key| node.entry(key)).collect();
     match named.as_slice() {
+        [(key, value)] if let Some(kind) = ORIGINS.iter().find(|kind| Some(kind.field.key) == key.text()) => {
+            Some(Source::Origin((kind.compile)(compiling, value)?.into()))
+        }
         [(key, value)] => match (key.text(), value.list()) {
             (Some("exec"), Some([])) | (Some("path"), Some([])) => {
                 compiling.reading.say(Diagnostic::error("bad-value", value.span, "the list is empty"));
@@ -231,17 +276,29 @@ fn source(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Source> {
             (_, None) => Some(Source::Paths(vec![path(compiling, value)?])),
         },
         [] => {
-            let message = "a log needs a path, exec or http: where the lines come from";
+            let message = format!("a log needs {}: where the lines come from", either());
             compiling.reading.say(Diagnostic::error("missing-key", node.span, message));
             None
         }
         [(first, _), (second, _), ..] => {
-            let message = "a log has one source: path, exec or http";
+            let message = format!("a log has one source: {}", either());
             let diagnostic = Diagnostic::error("bad-value", second.span, message).also(first.span, "the first one");
             compiling.reading.say(diagnostic);
             None
         }
     }
+}
+
+/// Lists the keys that say where the lines come from.
+fn places() -> impl Iterator<Item = &'static str> {
+    PLACES.iter().chain(ORIGINS.iter().map(|kind| &kind.field)).map(|field| field.key)
+}
+
+/// Writes them into a sentence: `path, exec or http`.
+fn either() -> String {
+    let mut all: Vec<_> = places().collect();
+    let last = all.pop().unwrap_or_default();
+    format!("{} or {last}", all.join(", "))
 }
 
 /// Reads each member; nothing when a mistake was said of any.

@@ -44,6 +44,17 @@ impl Form {
     }
 }
 
+/// Splits a line into the time that it begins with, as RFC 3339 writes it, and what stands behind the space after it.
+pub fn split(line: &[u8]) -> (Option<DateTime<Utc>>, &[u8]) {
+    // The longest form has nine digits after the point and an offset.
+    let end = line.iter().take(40).position(|byte| *byte == b' ');
+    let time = end.and_then(|end| DateTime::parse_from_rfc3339(std::str::from_utf8(&line[..end]).ok()?).ok());
+    match (time, end) {
+        (Some(time), Some(end)) => (Some(time.to_utc()), &line[end + 1..]),
+        (None, _) | (_, None) => (None, line),
+    }
+}
+
 fn parsed(line: &[u8]) -> Option<Value> {
     line.starts_with(b"{").then(|| serde_json::from_slice(line).ok()).flatten()
 }

@@ -9,6 +9,7 @@ use holdpoint::probe::{self, Compiling, Look, Probe, Wants};
 use holdpoint::shape;
 use holdpoint::source::{self, Sources};
 use holdpoint::sys::World;
+use holdpoint::sys::env::Env;
 use holdpoint::template::Scope;
 use holdpoint::yaml;
 
@@ -66,6 +67,15 @@ impl Probing {
     /// Names patterns of expected noise.
     pub(crate) fn ignoring(mut self, patterns: &[&str]) -> Self {
         self.ignore = patterns.iter().map(|p| (*p).to_owned()).collect();
+        self
+    }
+
+    /// Sets an environment variable.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        let set = (name.to_owned(), value.to_owned());
+        let others = self.world.env.iter().filter(|(known, _)| *known != name);
+        let all: Vec<_> = others.map(|(name, value)| (name.to_owned(), value.to_owned())).chain([set]).collect();
+        self.world.env = std::sync::Arc::new(Env::of(all));
         self
     }
 
