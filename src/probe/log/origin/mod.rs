@@ -5,6 +5,7 @@
 //! wanted (`since`, `tail`) so that it can ask for less; the scanner chooses by the same once more.
 
 mod journald;
+pub(super) mod loki;
 
 use std::fmt;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::yaml::Node;
 /// Every origin, in the order of the manual.
 pub const ORIGINS: &[&OriginKind] = &[
     &journald::KIND,
+    &loki::KIND,
     // One line each.
 ];
 
