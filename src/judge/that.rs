@@ -119,9 +119,16 @@ pub fn scope(measures: &Measures) -> Scope {
     for (name, value) in measures.iter() {
         let Some(key) = name.key() else { continue };
         let whole = measures.iter().any(|(n, _)| n.key().is_none() && n.name() == name.name());
-        let slot = roots.entry(name.name().to_owned()).or_insert_with(|| Json::Object(Map::new()));
-        if let (Some(fields), Some(value), false) = (slot.as_object_mut(), json(value), whole) {
+        // Of a group, `panels.value` by title, the part stands behind the key: `panels["Requests"].value`.
+        let (first, part) = name.name().split_once('.').map_or((name.name(), None), |(first, part)| (first, Some(part)));
+        let slot = roots.entry(first.to_owned()).or_insert_with(|| Json::Object(Map::new()));
+        let (Some(fields), Some(value), false) = (slot.as_object_mut(), json(value), whole) else { continue };
+        let Some(part) = part else {
             fields.insert(key.to_owned(), value);
+            continue;
+        };
+        if let Json::Object(parts) = fields.entry(key.to_owned()).or_insert_with(|| Json::Object(Map::new())) {
+            parts.insert(part.to_owned(), value);
         }
     }
     Scope::new(roots)

@@ -10,6 +10,7 @@ pub mod docker;
 pub mod earlier_run;
 pub mod exec;
 pub mod file;
+pub mod grafana;
 pub mod http;
 mod json;
 pub mod kubernetes;
@@ -56,6 +57,7 @@ pub const KINDS: &[&ProbeKind] = &[
     &tcp::KIND,
     &file::KIND,
     &docker::KIND,
+    &grafana::KIND,
     &earlier_run::KIND,
     &manual::KIND,
     &wait::KIND,

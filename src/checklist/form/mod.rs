@@ -152,7 +152,6 @@ pub const NOT_YET: &[(Level, &str)] = &[
     (Level::Step, "attach"),
     (Level::Step, "dns"),
     (Level::Step, "tls"),
-    (Level::Step, "grafana"),
     (Level::Step, "git"),
 ];
 

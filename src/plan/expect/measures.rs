@@ -127,6 +127,7 @@ fn entry(reading: &mut Reading<'_>, kind: &ProbeKind, key: &Node, value: &Node) 
             Some(items) => all(items.iter().map(|item| that(reading, kind, item)).collect()),
             None => that(reading, kind, value),
         },
+        _ if is_group(kind, name) => group(reading, kind, name, value),
         _ if is_prefix(kind, name) => match value.map() {
             Some(entries) => all(entries.iter().map(|(k, v)| nested(reading, kind, name, None, k, v)).collect()),
             None => {
@@ -161,6 +162,60 @@ fn several(reading: &mut Reading<'_>, kind: &ProbeKind, name: &str, value: &Node
 
 fn is_prefix(kind: &ProbeKind, name: &str) -> bool {
     !name.is_empty() && kind.measures.iter().any(|m| m.name.strip_prefix(name).is_some_and(|r| r.starts_with('.')))
+}
+
+/// Tells whether a name stands for several measures with the same keys: `panels`, for `panels.type` and `panels.value`.
+fn is_group(kind: &ProbeKind, name: &str) -> bool {
+    is_prefix(kind, name) && parts_of(kind, name).all(|(_, spec)| spec.keys.is_some())
+}
+
+fn parts_of<'k>(kind: &'k ProbeKind, name: &str) -> impl Iterator<Item = (&'k str, &'k MeasureSpec)> {
+    kind.measures.iter().filter_map(move |spec| Some((spec.name.strip_prefix(name)?.strip_prefix('.')?, spec)))
+}
+
+/// Reads a group: under each key the parts that are judged, or what must hold of the first one.
+fn group(reading: &mut Reading<'_>, kind: &ProbeKind, name: &str, value: &Node) -> Option<Expectation> {
+    let Some((_, first)) = parts_of(kind, name).next() else { return nothing(reading, value) };
+    let entries = match value.map() {
+        Some([]) => return nothing(reading, value),
+        Some(entries) => entries,
+        None => return keyed(reading, first, value),
+    };
+    let mut judged = Vec::new();
+    for (key, value) in entries {
+        let parted = value.map().is_some_and(|parts| parts.iter().any(|(part, _)| !is_word(part)));
+        let Some(key) = key_of(reading, first, key) else {
+            judged.push(None);
+            continue;
+        };
+        if !parted {
+            judged.push(leaf(reading, first, MeasureName::keyed(first.name, key), value));
+            continue;
+        }
+        for (part, value) in value.map().unwrap_or_default() {
+            judged.push(part_of_group(reading, kind, name, &key, part, value));
+        }
+    }
+    all(judged)
+}
+
+fn part_of_group(
+    reading: &mut Reading<'_>,
+    kind: &ProbeKind,
+    group: &str,
+    key: &str,
+    part: &Node,
+    value: &Node,
+) -> Option<Expectation> {
+    let name = part.text().unwrap_or_default();
+    if let Some((_, spec)) = parts_of(kind, group).find(|(known, _)| *known == name) {
+        return leaf(reading, spec, MeasureName::keyed(spec.name, key), value);
+    }
+    let names = || parts_of(kind, group).map(|(known, _)| known);
+    let message = format!("{} has no measure {name:?} for each of its {group}", kind.name);
+    let diagnostic = Diagnostic::error("expect-unknown-measure", part.span, message).near(name, names());
+    reading.say(diagnostic.help(format!("the measures of each are {}", names().collect::<Vec<_>>().join(", "))));
+    None
 }
 
 fn unknown(reading: &mut Reading<'_>, kind: &ProbeKind, key: &Node, name: &str) {
@@ -338,10 +393,11 @@ fn measure(
     matcher: Matcher,
     value: &Node,
 ) -> Option<Expectation> {
-    // A measure named `exists` is always there; what is asked for is that it is true.
-    let matcher = match (spec.kind, spec.name, matcher) {
-        (Kind::Bool, "exists", Matcher::Exists) => Matcher::Equals(Literal::Bool(true)),
-        (Kind::Bool, "exists", Matcher::Absent) => Matcher::Equals(Literal::Bool(false)),
+    // A measure named `exists` or `present` is always there; what is asked for is that it is true.
+    let last = spec.name.rsplit('.').next().unwrap_or(spec.name);
+    let matcher = match (spec.kind, last, matcher) {
+        (Kind::Bool, "exists" | "present", Matcher::Exists) => Matcher::Equals(Literal::Bool(true)),
+        (Kind::Bool, "exists" | "present", Matcher::Absent) => Matcher::Equals(Literal::Bool(false)),
         (_, _, matcher) => matcher,
     };
     Some(Expectation::Measure { name, kind: spec.kind, matcher, origin: reading.origin(value) })

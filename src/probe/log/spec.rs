@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json_path::JsonPath;
 
 use super::look::LogProbe;
-use super::origin::{ORIGINS, Origin};
+use super::origin::{ORIGINS, Origin, loki};
 use super::patterns::Patterns;
 use super::scan::Sought;
 use super::select::{At, Field, Is};
@@ -191,6 +191,9 @@ pub(super) enum Since {
 
 /// Turns what was written into a probe.
 pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Probe>> {
+    if loki::value::OF_VALUE.iter().any(|name| compiling.wants.any(name)) {
+        return loki::value::compile(compiling, node);
+    }
     // Everything is read before anything is given up, so that every mistake is said.
     let source = source(compiling, node);
     let since = optional(node.get("since"), |n| since(compiling, n));

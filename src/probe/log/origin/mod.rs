@@ -7,6 +7,7 @@
 mod docker;
 mod github;
 mod journald;
+pub(super) mod loki;
 
 use std::fmt;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::template::Scope;
 use crate::yaml::Node;
 
 /// Every origin, in the order of the manual.
-pub const ORIGINS: &[&OriginKind] = &[&docker::KIND, &github::KIND, &journald::KIND];
+pub const ORIGINS: &[&OriginKind] = &[&docker::KIND, &github::KIND, &journald::KIND, &loki::KIND];
 
 /// A kind of origin.
 pub struct OriginKind {
