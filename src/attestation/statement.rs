@@ -38,12 +38,16 @@ fn predicate(source: &Source<'_>) -> Map<String, Value> {
     let tests = Tests::of(source);
     let mut out = Map::new();
     out.insert("result".into(), json!(result(source, &tests)));
-    let configuration = json!([{
-        "name": checklist.path,
-        "digest": { "sha256": checklist.digest },
-        "annotations": { "title": checklist.name, "inputs": inputs(source) },
-    }]);
-    out.insert("configuration".into(), configuration);
+    let file = |name: &str, digest: &str| json!({ "name": name, "digest": { "sha256": digest } });
+    let mut configuration: Vec<Value> = match &checklist.parts[..] {
+        [] => vec![file(&checklist.path, &checklist.digest)],
+        parts => parts.iter().map(|part| file(&part.path, &part.digest)).collect(),
+    };
+    // The checklist itself stands first, the files of its templates behind it.
+    if let Some(Value::Object(first)) = configuration.first_mut() {
+        first.insert("annotations".into(), json!({ "title": checklist.name, "inputs": inputs(source) }));
+    }
+    out.insert("configuration".into(), json!(configuration));
     out.extend(source.url.map(|url| ("url".to_owned(), json!(url))));
     out.insert("passedTests".into(), json!(tests.passed));
     out.insert("warnedTests".into(), json!(tests.warned));

@@ -12,9 +12,27 @@ use crate::yaml::Node;
 
 use super::form::INPUT_TYPES;
 
-/// A declared variable.
+/// What is declared, in messages.
 #[derive(Debug)]
+pub struct Words {
+    /// One of it.
+    pub one: &'static str,
+    /// The root under which templates find it.
+    pub root: &'static str,
+    /// The code of a value that does not fit.
+    pub code: &'static str,
+}
+
+/// A variable of a checklist.
+pub const INPUT: Words = Words { one: "input", root: "inputs", code: "bad-input" };
+/// A variable of a step template.
+pub const PARAMETER: Words = Words { one: "parameter", root: "params", code: "bad-parameter" };
+
+/// A declared variable.
+#[derive(Clone, Debug)]
 pub struct InputDeclaration {
+    /// What it is called.
+    pub words: &'static Words,
     /// Its name.
     pub name: String,
     /// Where the name stands.
@@ -59,13 +77,27 @@ pub struct Inputs {
     pub complete: bool,
 }
 
-/// Reads the declarations.
+/// Reads the declarations of inputs.
 pub fn declarations(node: Option<&Node>, diagnostics: &mut Diagnostics) -> Vec<InputDeclaration> {
-    let entries = node.and_then(Node::map).unwrap_or_default();
-    entries.iter().map(|(key, value)| declaration(key, value, diagnostics)).collect()
+    declared(node, &INPUT, diagnostics)
 }
 
-fn declaration(key: &Node, value: &Node, diagnostics: &mut Diagnostics) -> InputDeclaration {
+/// Reads declarations.
+pub fn declared(
+    node: Option<&Node>,
+    words: &'static Words,
+    diagnostics: &mut Diagnostics,
+) -> Vec<InputDeclaration> {
+    let entries = node.and_then(Node::map).unwrap_or_default();
+    entries.iter().map(|(key, value)| declaration(words, key, value, diagnostics)).collect()
+}
+
+fn declaration(
+    words: &'static Words,
+    key: &Node,
+    value: &Node,
+    diagnostics: &mut Diagnostics,
+) -> InputDeclaration {
     let text = |name: &str| value.get(name).and_then(Node::text).map(str::to_owned);
     let flag = |name: &str| value.get(name).and_then(Node::bool).unwrap_or_default();
     let short = value.map().is_none().then(|| value.clone());
@@ -79,11 +111,13 @@ fn declaration(key: &Node, value: &Node, diagnostics: &mut Diagnostics) -> Input
     });
     let name = key.text().unwrap_or_default().to_owned();
     if !name.chars().all(|c| c.is_alphanumeric() || c == '_') || name.starts_with(|c: char| c.is_ascii_digit()) {
+        let root = words.root;
         let message =
-            format!("{name:?} cannot be used as {{{{ inputs.{name} }}}}; use letters, digits and underscores");
+            format!("{name:?} cannot be used as {{{{ {root}.{name} }}}}; use letters, digits and underscores");
         diagnostics.push(Diagnostic::error("bad-id", key.span, message));
     }
     let declaration = InputDeclaration {
+        words,
         name,
         span: key.span,
         kind: text("type").unwrap_or_else(|| short_kind(short.as_ref())),
@@ -101,7 +135,7 @@ fn declaration(key: &Node, value: &Node, diagnostics: &mut Diagnostics) -> Input
     if let Some(default) = &declaration.default
         && let Err(problem) = declaration.accept(&default.json())
     {
-        diagnostics.push(Diagnostic::error("bad-input", default.span, problem));
+        diagnostics.push(Diagnostic::error(words.code, default.span, problem));
     }
     declaration
 }
@@ -125,11 +159,11 @@ impl InputDeclaration {
     pub fn accept(&self, value: &Value) -> Result<Value, String> {
         let text = match value {
             Value::String(text) => text.clone(),
-            Value::Null => return Err(format!("input {:?} has no value", self.name)),
+            Value::Null => return Err(format!("{} {:?} has no value", self.words.one, self.name)),
             other => other.to_string(),
         };
         let shown = if self.secret { "the value".to_owned() } else { format!("{text:?}") };
-        let wrong = |wanted: &str| Err(format!("input {:?}: {shown} is not {wanted}", self.name));
+        let wrong = |wanted: &str| Err(format!("{} {:?}: {shown} is not {wanted}", self.words.one, self.name));
         let typed = match self.kind.as_str() {
             "int" => match text.trim().parse::<i64>() {
                 Ok(number) => json!(number),

@@ -1,29 +1,35 @@
 //! Text → tree: the checklist as written, every leaf with its place.
 //!
-//! [`form`] declares the keys, [`inputs`] the variables, [`reading`] turns single values into templates and the like.
-//! What a probe or a comparator means is not known here; the plan knows.
+//! [`form`] declares the keys, [`inputs`] the variables, [`reading`] turns single values into templates and the like,
+//! [`uses`] makes steps of step templates. What a probe or a comparator means is not known here; the plan knows.
 
 pub mod form;
 pub mod inputs;
 pub mod reading;
+pub mod uses;
 
 use sha2::{Digest, Sha256};
 
 use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span};
-use crate::model::outline::Part;
+use crate::model::outline::{FilePart, Part};
 use crate::shape::{self, Shape};
 use crate::yaml::{self, Data, Node};
 
 use form::{CHECKLIST, Level, NOT_YET};
 use inputs::InputDeclaration;
+use uses::{Argument, Files, NoFiles};
 
 /// A checklist as written.
 #[derive(Debug)]
 pub struct Checklist {
     /// The file.
     pub file: FileId,
-    /// The SHA-256 of its bytes, in hexadecimal.
+    /// The SHA-256 of its bytes, in hexadecimal; of the list of its parts when there are any.
     pub digest: String,
+    /// Itself and the files of its templates; empty when it has none from elsewhere.
+    pub parts: Vec<FilePart>,
+    /// What is passed to templates and can be checked only with the inputs.
+    pub arguments: Vec<Argument>,
     /// The whole tree but for the sections and actions, which are taken out of it.
     pub node: Node,
     /// The declared variables.
@@ -43,8 +49,19 @@ pub struct Section {
     pub steps: Vec<Node>,
 }
 
-/// Reads a checklist. Every mistake is said; the tree is returned when there is one to go on with.
+/// Reads a checklist that lies nowhere: it has no files of templates. See [`read_beside`].
 pub fn read(sources: &mut SourceMap, file: FileId, diagnostics: &mut Diagnostics) -> Option<Checklist> {
+    read_beside(sources, file, &NoFiles, diagnostics)
+}
+
+/// Reads a checklist. Every mistake is said; the tree is returned when there is one to go on with. The files of its
+/// templates are opened by `files`.
+pub fn read_beside(
+    sources: &mut SourceMap,
+    file: FileId,
+    files: &dyn Files,
+    diagnostics: &mut Diagnostics,
+) -> Option<Checklist> {
     let digest = digest(sources.text(file).as_bytes());
     let Some(mut node) = yaml::parse(sources, file, diagnostics) else {
         if !diagnostics.has_errors() {
@@ -60,11 +77,25 @@ pub fn read(sources: &mut SourceMap, file: FileId, diagnostics: &mut Diagnostics
         return None;
     }
     check_version(&mut node, diagnostics)?;
+    let uses::Used { parts, arguments } = uses::expand(&mut node, sources, files, diagnostics);
     refuse_not_yet(&mut node, diagnostics);
     shape::check(&node, &Shape::Object(&CHECKLIST), diagnostics);
     let sections = take_sections(&mut node, diagnostics);
     let inputs = inputs::declarations(node.get("inputs"), diagnostics);
-    Some(Checklist { file, digest, node, inputs, sections })
+    diagnostics.anchor(sources);
+    let (digest, parts) = of_parts(sources.name(file), digest, parts);
+    Some(Checklist { file, digest, parts, arguments, node, inputs, sections })
+}
+
+/// Returns the digest that stands for a checklist and its parts: its own when there are none.
+fn of_parts(name: &str, own: String, parts: Vec<FilePart>) -> (String, Vec<FilePart>) {
+    if parts.is_empty() {
+        return (own, parts);
+    }
+    let itself = FilePart { path: name.rsplit('/').next().unwrap_or(name).to_owned(), digest: own };
+    let all: Vec<_> = [itself].into_iter().chain(parts).collect();
+    let list: String = all.iter().map(|part| format!("{}  {}\n", part.digest, part.path)).collect();
+    (digest(list.as_bytes()), all)
 }
 
 /// Computes the SHA-256 of bytes, in hexadecimal.

@@ -76,6 +76,9 @@ fn describe_step(plan: &Plan, step: &PlanStep) -> String {
         let _ = writeln!(out, "      {label:<8} {text}");
     };
     line(step.kind.name, &step.probe.describe());
+    if let Some(used) = &step.outline.template {
+        line("from", &format!("the template {}, {}, used at {}", used.name, used.origin, step.outline.origin));
+    }
     if let Some(expect) = step.outline.expect.as_ref().filter(|_| step.deferred.is_none()) {
         line("expect", &crate::judge::words::expectation(expect));
     }

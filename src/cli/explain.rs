@@ -1,5 +1,6 @@
 //! `explain` and `schema`: the manual, from the same declarations that parsing uses.
 
+use crate::checklist::uses::library;
 use crate::diag::{codes, did_you_mean};
 use crate::plan::{manual, schema as plan_schema};
 use crate::probe;
@@ -20,8 +21,13 @@ pub(super) fn main(args: &ExplainArgs) -> Result<u8> {
         stdio::print(&format!("# {}\n\n{}\n\n{}\n", code.code, sentence(code.title), code.page));
         return Ok(0);
     }
+    let templates = library::all();
+    if let Some(template) = templates.iter().find(|template| template.name == *name) {
+        stdio::print(&manual::template(template));
+        return Ok(0);
+    }
     let names = probe::KINDS.iter().map(|k| k.name).chain(codes::CODES.iter().map(|c| c.code));
-    match did_you_mean(name, names) {
+    match did_you_mean(name, names.chain(templates.iter().map(|template| template.name.as_str()))) {
         Some(near) => anyhow::bail!("nothing is known of {name:?}; did you mean {near:?}?"),
         None => anyhow::bail!("nothing is known of {name:?}; `holdpoint explain` lists what there is"),
     }
@@ -37,6 +43,12 @@ fn list() -> String {
     let mut out = String::from("Probes\n");
     for kind in probe::KINDS {
         out.push_str(&format!("  {:<10} {}\n", kind.name, kind.summary));
+    }
+    out.push_str("\nStep templates, for `uses`\n");
+    for template in library::all() {
+        let help = template.help.as_deref().unwrap_or_default();
+        let first = help.split_inclusive(['.', '\n']).next().unwrap_or_default().trim_end_matches(['.', '\n']);
+        out.push_str(&format!("  {:<30} {first}\n", template.name));
     }
     out.push_str("\nDiagnostic codes\n");
     for code in codes::CODES {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::checklist::inputs::{Given, Inputs};
+use crate::checklist::uses::{Files, NoFiles};
 use crate::checklist::{self, Checklist, inputs};
 use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span, render};
 use crate::model::outline::{InputShown, Part};
@@ -60,19 +61,44 @@ pub(crate) fn load(path: &Path, ask: &Ask<'_>) -> Result<Loaded> {
         diagnostics.push(Diagnostic::error(code, Span::new(file, 0, 0), message));
         return Ok(Loaded { sources: Arc::new(sources), diagnostics, plan: None, redactor: Redactor::new(&[]) });
     }
-    load_from(sources, file, diagnostics, ask)
+    load_from(sources, file, &Beside(path), diagnostics, ask)
+}
+
+/// The files beside a checklist.
+struct Beside<'a>(&'a Path);
+
+impl Files for Beside<'_> {
+    fn read(&self, path: &str) -> std::result::Result<String, String> {
+        let folder = self.0.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let real = |path: &Path| path.canonicalize().map_err(|error| format!("cannot read the file: {}", cause(&error)));
+        let (folder, file) = (real(folder)?, real(&folder.join(path))?);
+        if !file.starts_with(&folder) {
+            return Err("a link leads out of the folder of the checklist".to_owned());
+        }
+        // What is no file, such as a pipe, might never end.
+        if !std::fs::metadata(&file).is_ok_and(|meta| meta.is_file()) {
+            return Err("cannot read the file: it is none".to_owned());
+        }
+        read(&file).map_err(|(_, message)| message)
+    }
 }
 
 /// Loads a checklist from a text that is at hand.
 pub(crate) fn load_text(name: &str, text: &str, ask: &Ask<'_>) -> Result<Loaded> {
     let mut sources = SourceMap::new();
     let file = sources.add(name, text);
-    load_from(sources, file, Diagnostics::new(), ask)
+    load_from(sources, file, &NoFiles, Diagnostics::new(), ask)
 }
 
-fn load_from(mut sources: SourceMap, file: FileId, mut diagnostics: Diagnostics, ask: &Ask<'_>) -> Result<Loaded> {
+fn load_from(
+    mut sources: SourceMap,
+    file: FileId,
+    files: &dyn Files,
+    mut diagnostics: Diagnostics,
+    ask: &Ask<'_>,
+) -> Result<Loaded> {
     let selection = Selection::new(&ask.select.only, &ask.select.skip).map_err(anyhow::Error::msg)?;
-    let checklist = checklist::read(&mut sources, file, &mut diagnostics);
+    let checklist = checklist::read_beside(&mut sources, file, files, &mut diagnostics);
     let mut given = given(ask.inputs, &mut sources, &mut diagnostics)?;
     recall(ask.recorded, &mut given)?;
     let mut plan = None;

@@ -312,6 +312,46 @@ pub const CODES: &[Code] = &[
         "the PromQL query is valid, but cannot mean what it says",
         "The message says what Prometheus will do with the query and what was probably meant: a pattern compared with `=`, a histogram_quantile without `le`.",
     ),
+    code(
+        "unknown-template",
+        "there is no such step template",
+        "`uses` names a template of the checklist, declared under `templates` or in a file named there, or one of the built-in library such as `github/workflow-run`. `holdpoint explain` lists the library.",
+    ),
+    code(
+        "unknown-parameter",
+        "a step template has no such parameter",
+        "`with` passes values to the parameters that the template declares, and the template uses those that it declares: `params: { limit: { type: number } }`, used as `{{ params.limit }}`. `holdpoint explain NAME` shows those of a template of the library.",
+    ),
+    code(
+        "missing-parameter",
+        "a step template needs a parameter that is not given",
+        "Give it with `with`. A parameter with a `default` or with `optional: true` need not be given.",
+    ),
+    code(
+        "bad-parameter",
+        "a value does not fit the parameter of a step template",
+        "The value is not of the parameter's type, does not match its `pattern` or is not one of `one_of`. A value that depends on inputs is checked as soon as these are known. A captured value is known only during the run, so it cannot be given to a parameter that takes only some values.",
+    ),
+    code(
+        "unused-parameter",
+        "a parameter of a step template is declared and never used",
+        "Whoever gives it believes that it matters. Use it as `{{ params.NAME }}`, or remove it.",
+    ),
+    code(
+        "unused-template",
+        "a step template is declared and never used",
+        "A check that nothing uses looks as if it were made. Use it in a step (`uses: NAME`), or remove it. Of a file of templates at least one must be used.",
+    ),
+    code(
+        "template-file",
+        "a file of step templates cannot be used",
+        "A file under `templates` is YAML, lies in the folder of the checklist or below it, and is named by a path relative to the file that names it, without `..`. Files may name further files, 16 deep and 64 in all, never in a circle. The file is a map with `holdpoint: 1` and `templates`.",
+    ),
+    code(
+        "template-bounds",
+        "step templates use each other in a circle, or make too much",
+        "A template may use templates, 16 deep, never itself. Templates may be used 2,000 times in a checklist, and what comes of them may not be larger than a checklist may be.",
+    ),
     code("unknown-source", "there is no such source", "`source` names an entry of `sources`."),
     code(
         "wrong-source",

@@ -172,6 +172,26 @@ impl Diagnostics {
         self.list.iter()
     }
 
+    /// Lets every message about the text of a template point first at the step that uses it. What is wrong with a
+    /// template whatever it is given is said at its first use alone.
+    pub fn anchor(&mut self, sources: &SourceMap) {
+        let mut said = std::collections::HashSet::new();
+        self.list.retain_mut(|diagnostic| {
+            let Some(inner) = diagnostic.labels.first_mut() else { return true };
+            let site = sources.site(inner.span);
+            if site == inner.span {
+                return true;
+            }
+            if inner.text.is_empty() {
+                let template = sources.template(inner.span).map(|name| format!("in the template {name}"));
+                inner.text = template.unwrap_or_default();
+            }
+            let place = (std::sync::Arc::clone(sources.name(inner.span.file)), inner.span.start);
+            diagnostic.labels.insert(0, Label { span: site, text: String::new() });
+            said.insert((diagnostic.code, diagnostic.message.clone(), place))
+        });
+    }
+
     /// Sorts the messages by file and place, and says how many were left out.
     pub fn sort(&mut self) {
         self.list.sort_by_key(|d| d.labels.first().map(|l| (l.span.file, l.span.start, l.span.end)));

@@ -42,7 +42,15 @@ pub struct SourceMap {
 struct SourceFile {
     name: Arc<str>,
     text: Arc<str>,
-    lines: Vec<u32>,
+    lines: Arc<[u32]>,
+    within: Option<Within>,
+}
+
+/// Which template a text was used as, and where.
+#[derive(Clone, Debug)]
+struct Within {
+    site: Span,
+    template: Arc<str>,
 }
 
 impl SourceMap {
@@ -55,9 +63,35 @@ impl SourceMap {
     pub fn add(&mut self, name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> FileId {
         let (name, text) = (name.into(), text.into());
         let starts = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at as u32 + 1);
-        let lines = std::iter::once(0).chain(starts).collect();
-        self.files.push(SourceFile { name, text, lines });
+        let lines: Vec<u32> = std::iter::once(0).chain(starts).collect();
+        let lines = lines.into();
+        self.files.push(SourceFile { name, text, lines, within: None });
         FileId(self.files.len() as u32 - 1)
+    }
+
+    /// Adds a text again as that of a template that is used at a place, so that each use has places of its own.
+    pub fn add_use(&mut self, of: FileId, template: impl Into<Arc<str>>, site: Span) -> FileId {
+        let file = &self.files[of.0 as usize];
+        let (name, text, lines) = (Arc::clone(&file.name), Arc::clone(&file.text), Arc::clone(&file.lines));
+        let within = Some(Within { site, template: template.into() });
+        self.files.push(SourceFile { name, text, lines, within });
+        FileId(self.files.len() as u32 - 1)
+    }
+
+    /// Returns where in a file that a user wrote a place is used: of one in a template, the step that uses it.
+    pub fn site(&self, span: Span) -> Span {
+        self.uses(span).last().map_or(span, |within| within.site)
+    }
+
+    /// Returns the template that a place stands in, by the name under which the checklist uses it.
+    pub fn template(&self, span: Span) -> Option<&Arc<str>> {
+        self.uses(span).last().map(|within| &within.template)
+    }
+
+    /// Walks over the uses of templates around a place, the innermost first.
+    fn uses(&self, span: Span) -> impl Iterator<Item = &Within> {
+        let of = |span: Span| self.files[span.file.0 as usize].within.as_ref();
+        std::iter::successors(of(span), move |within| of(within.site))
     }
 
     /// Returns the name of a file.

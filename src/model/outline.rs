@@ -46,8 +46,12 @@ pub struct Header {
 pub struct ChecklistHead {
     /// The file as the user named it.
     pub path: String,
-    /// The SHA-256 of its bytes, in hexadecimal.
+    /// The SHA-256 of its bytes, in hexadecimal; with templates from elsewhere, that of the list of `parts`.
     pub digest: String,
+    /// What it is made of when that is more than one file: itself first, then the files of templates, those of the
+    /// built-in library among them, each `DIGEST  NAME` a line of the list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<FilePart>,
     /// The title.
     pub name: String,
     /// `staging`, `promotion` …
@@ -71,6 +75,15 @@ pub struct ChecklistHead {
     /// Links by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub links: IndexMap<String, String>,
+}
+
+/// A file that a checklist is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePart {
+    /// Its name.
+    pub path: String,
+    /// The SHA-256 of its bytes, in hexadecimal.
+    pub digest: String,
 }
 
 /// An input in effect.
@@ -292,6 +305,15 @@ pub enum Weight {
     Trial,
 }
 
+/// A template that a step was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// Its name.
+    pub name: String,
+    /// The line of the template that looks.
+    pub origin: Origin,
+}
+
 /// A step of the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepOutline {
@@ -305,6 +327,9 @@ pub struct StepOutline {
     pub probe: String,
     /// Where the step is written.
     pub origin: Origin,
+    /// The template that it was made from, when its place is that of a `uses`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Used>,
     /// How much it counts.
     #[serde(default)]
     pub weight: Weight,
@@ -358,6 +383,7 @@ impl StepOutline {
             section,
             probe: probe.to_owned(),
             origin,
+            template: None,
             weight: Weight::Required,
             expect: None,
             warn: None,

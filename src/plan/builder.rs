@@ -46,8 +46,10 @@ pub fn build(
     soak::check_sections(&checklist, builder.reading);
     builder.settle_references(None);
     builder.everything(selection);
+    builder.check_arguments();
     let made = builder.settle(soak.as_ref());
     let Made { sections, steps, laid, sources, roles } = made;
+    diagnostics.anchor(&texts);
     if diagnostics.has_errors() {
         return None;
     }

@@ -21,6 +21,7 @@ pub(super) fn head(checklist: &Checklist, reading: &mut Reading<'_>) -> Checklis
     ChecklistHead {
         path: reading.sources.name(checklist.file).to_string(),
         digest: checklist.digest.clone(),
+        parts: checklist.parts.clone(),
         name,
         stage,
         service,

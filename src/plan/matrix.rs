@@ -102,6 +102,11 @@ impl Matrices {
         Self { top, sections, outside, tops, inner }
     }
 
+    /// Walks over every spot, that outside of all cells among them.
+    pub(super) fn everywhere(&self) -> impl Iterator<Item = &Spot> {
+        [&self.outside].into_iter().chain(&self.tops).chain(self.inner.iter().flatten().flatten())
+    }
+
     /// Returns the spots of a section within one cell of the whole.
     pub(super) fn spots(&self, section: usize, top: usize) -> &[Spot] {
         match self.inner.get(section).and_then(|tops| tops.get(top)) {

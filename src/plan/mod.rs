@@ -8,6 +8,7 @@
 //! declarations.
 
 mod action;
+mod arguments;
 mod builder;
 pub mod expect;
 mod flow;

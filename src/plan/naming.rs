@@ -168,6 +168,8 @@ impl Builder<'_, '_, '_> {
                     self.reading.say(Diagnostic::error("undefined-variable", span, message).help(help));
                 }
                 _ if measures.is_some_and(measured) => {}
+                // What a request sends may depend on the time of the look.
+                ("now", None) if measures.is_some_and(|kind| kind.name == "http") => {}
                 _ => {
                     let diagnostic = Diagnostic::error("undefined-variable", span, format!("{root:?} is not defined"));
                     let help = "templates may use inputs.NAME, captured.NAME and, in a matrix, matrix.NAME";

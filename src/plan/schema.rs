@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::checklist::form::template::TEMPLATE;
 use crate::checklist::form::{CHECKLIST, STEP};
 use crate::probe::KINDS;
 use crate::shape;
@@ -15,7 +16,8 @@ pub fn schema() -> Value {
     if let Value::Object(map) = &mut root {
         map.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
         map.insert("title".into(), json!("holdpoint checklist, language version 1"));
-        map.insert("$defs".into(), json!({ "step": step, "expectation": expect::schema() }));
+        let template = template_schema(&step);
+        map.insert("$defs".into(), json!({ "step": step, "template": template, "expectation": expect::schema() }));
     }
     root
 }
@@ -33,7 +35,25 @@ fn step_schema() -> Value {
         }
     }
     map.insert("additionalProperties".into(), json!(false));
-    let probes: Vec<_> = KINDS.iter().map(|kind| json!({ "required": [kind.name] })).collect();
-    map.insert("oneOf".into(), json!(probes));
+    // A step has one probe, or a template that brings it, and often its name.
+    map.remove("required");
+    let probes = KINDS.iter().map(|kind| json!({ "required": ["name", kind.name] }));
+    let uses = json!({ "required": ["uses"] });
+    map.insert("oneOf".into(), probes.chain([uses]).collect());
+    map.insert("dependentRequired".into(), json!({ "with": ["uses"] }));
     step
+}
+
+/// A template has its own keys and those of a step, none of which is required: a use may bring them.
+fn template_schema(step: &Value) -> Value {
+    let mut template = shape::object_schema(&TEMPLATE);
+    let Value::Object(map) = &mut template else { return template };
+    let of_step = step.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    if let Some(Value::Object(properties)) = map.get_mut("properties") {
+        for (key, value) in of_step {
+            properties.entry(key).or_insert(value);
+        }
+    }
+    map.insert("additionalProperties".into(), json!(false));
+    template
 }

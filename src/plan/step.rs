@@ -12,7 +12,7 @@ use crate::checklist::form::STEP;
 use crate::checklist::name_place;
 use crate::checklist::reading::Reading;
 use crate::diag::{Diagnostic, Diagnostics, Span, did_you_mean};
-use crate::model::outline::{Guidance, OnNoData, Part, SectionOutline, StepOutline, Weight};
+use crate::model::outline::{Guidance, OnNoData, Part, SectionOutline, StepOutline, Used, Weight};
 use crate::model::{Expectation, Found, Literal, Matcher, Observation, StepId};
 use crate::probe::{self, Along, Compiling, Keys, Look, MeasureSpec, Probe, ProbeKind, Wants};
 use crate::shape;
@@ -28,7 +28,7 @@ use super::{Deferred, EvidencePolicy, Need, PlanStep, Retry, Selection, Window, 
 /// Keys of a step that only some probes read.
 const READ_BY: &[(&str, &[&str])] = &[
     ("ignore", &["exec", "log"]),
-    ("source", &["promql", "targets", "rules", "alerts", "kubernetes", "docker", "log"]),
+    ("source", &["promql", "targets", "rules", "alerts", "kubernetes", "docker", "grafana", "log"]),
 ];
 
 /// Stands for the probe of a step that could not be built, so that others may refer to the step. Such a step has a
@@ -136,7 +136,8 @@ impl Builder<'_, '_, '_> {
             name,
             section: section.id.clone(),
             probe: kind.name.to_owned(),
-            origin: self.reading.sources.origin(place),
+            origin: self.reading.sources.origin(self.reading.sources.site(place)),
+            template: self.used(value),
             weight: weight(node),
             expect,
             warn: terms.warn.filter(|_| known),
@@ -194,6 +195,13 @@ impl Builder<'_, '_, '_> {
             matrix: Arc::clone(&self.spot.values),
         });
         Some(self.steps.len() - 1)
+    }
+
+    /// Tells which template a step was made from: that in which its probe stands.
+    fn used(&self, probe: &Node) -> Option<Used> {
+        let sources = self.reading.sources;
+        let name = sources.template(probe.span)?.to_string();
+        Some(Used { name, origin: sources.origin(probe.span) })
     }
 
     /// Reads when a step looks: a guard throughout, any other as its window says.

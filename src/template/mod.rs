@@ -5,6 +5,7 @@
 //! stands before it ([`escape`]): the same value is percent-encoded in a URL's path, kept as it is at the URL's
 //! beginning, quoted bare in a shell and escaped within shell quotes ([`shell`]). `| raw` opts out.
 
+pub mod bind;
 mod escape;
 mod shell;
 
@@ -18,6 +19,8 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value as Jinja};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use serde_json::{Map, Value};
+
+use crate::model::quantity;
 
 /// Where the rendered text lands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +95,13 @@ impl Scope {
         !value.is_undefined() && !value.is_none()
     }
 
+    /// Adds a value under a name of its own.
+    #[must_use]
+    pub fn with(&self, name: &str, value: Value) -> Self {
+        let more = Jinja::from(Serde(Map::from_iter([(name.to_owned(), value)])));
+        Self { root: minijinja::value::merge_maps([more, self.root.clone()]) }
+    }
+
     fn find(&self, reference: &Reference) -> Jinja {
         let root = self.root.get_attr(&reference.root).unwrap_or_default();
         match &reference.name {
@@ -158,7 +168,27 @@ pub fn base() -> Environment<'static> {
     environment.add_test("defined", |value: &Jinja| !value.is_undefined() && !value.is_none());
     environment.add_test("undefined", |value: &Jinja| value.is_undefined() || value.is_none());
     environment.add_filter("regex_escape", |text: String| regex::escape(&text));
+    environment.add_filter("given", given);
+    environment.add_filter("seconds", seconds);
     environment
+}
+
+/// Passes a value on that is there.
+fn given(value: Jinja) -> Result<Jinja, minijinja::Error> {
+    match value.is_undefined() || value.is_none() {
+        true => Err(minijinja::Error::new(ErrorKind::UndefinedError, "a value that was not given is used")),
+        false => Ok(value),
+    }
+}
+
+/// Turns a duration into seconds.
+fn seconds(value: Jinja) -> Result<Jinja, minijinja::Error> {
+    let duration = quantity::duration(&value.to_string())
+        .map_err(|problem| minijinja::Error::new(ErrorKind::InvalidOperation, problem.to_string()))?;
+    Ok(match duration.subsec_nanos() {
+        0 => Jinja::from(duration.as_secs()),
+        _ => Jinja::from(duration.as_secs_f64()),
+    })
 }
 
 impl Template {
@@ -181,12 +211,22 @@ impl Template {
                 escape::escape(&marked, place)?;
             }
         }
-        Ok(Self { source: source.into(), place, literal })
+        let template = Self { source: source.into(), place, literal };
+        // What needs no values is known already: parameters of a step template leave such texts behind.
+        match !literal && template.references().is_empty() {
+            true => Ok(Self { source: template.render(&Scope::default())?.into(), place, literal: true }),
+            false => Ok(template),
+        }
     }
 
     /// Returns the text as written.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Returns the text for people: values that were put in for parameters stand there as they are.
+    pub fn shown(&self) -> String {
+        bind::shown(&self.source)
     }
 
     /// Tells whether the text has no variables.

@@ -44,5 +44,6 @@ mod soak;
 mod statements;
 mod store;
 mod support;
+mod templates;
 mod tidy;
 mod verify;

@@ -1,8 +1,10 @@
 //! The keys of a checklist: what may stand where, and what it means. Checking and the JSON schema come from here.
 //!
-//! [`step`] holds the keys of a step, [`time`] those that spread a run over hours and cells.
+//! [`step`] holds the keys of a step, [`template`] those of step templates, [`time`] those that spread a run over hours
+//! and cells.
 
 pub mod step;
+pub mod template;
 pub mod time;
 
 use crate::shape::{Field, Object, Shape, field, required};
@@ -53,6 +55,11 @@ const TOP: &[Field] = &[
     field("on_no_go", STEPS, "Actions after a no-go."),
     field("always", STEPS, "Actions after every decision and after an interruption."),
     field("signoff", Shape::Object(&SIGNOFF), "Who must sign."),
+    field(
+        "templates",
+        template::TEMPLATES,
+        "Step templates by name, or a list of such and of files of them; used in steps with `uses`.",
+    ),
     field("appendix", Shape::List(&Shape::Object(&APPENDIX)), "Texts and tables carried into the report."),
 ];
 
@@ -146,8 +153,6 @@ const SECTION_KEYS: &[Field] = &[
 /// Parts of the language that this version refuses rather than ignores: where they stand, and the key.
 pub const NOT_YET: &[(Level, &str)] = &[
     (Level::Top, "notify"),
-    (Level::Top, "templates"),
-    (Level::Step, "uses"),
     (Level::Step, "from"),
     (Level::Step, "attach"),
     (Level::Step, "dns"),

@@ -15,6 +15,8 @@ pub(super) const STEPS: Shape = Shape::List(&ONE);
 
 const STEP_KEYS: &[Field] = &[
     required("name", SAYING, "The sentence on the checklist."),
+    field("uses", Shape::Text, "A template that the step is made from: one of `templates`, or of the library."),
+    field("with", Shape::Map(&Shape::Any), "The values of the template's parameters, by name."),
     field("id", ID, "Its name in `needs` and reports; derived from the sentence when not given."),
     field("expect", Shape::Expectation, "What must hold, else the step fails."),
     field("warn", Shape::Expectation, "What should hold, else the step warns."),

@@ -1,7 +1,9 @@
 //! Measures one answer, and only what is wanted of it.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value as Json;
 
+use super::api::Answered;
 use super::fill::shown;
 use crate::model::{Evidence, Found, Measures, Note, Observation, Value, quantity};
 use crate::probe::Wants;
@@ -48,16 +50,41 @@ impl Taking {
             statuses: keys("statuses"),
         }
     }
+
+    /// Tells whether the body is read as JSON.
+    pub(super) fn reads_json(&self) -> bool {
+        !self.json.is_empty()
+    }
 }
 
 /// Turns an answer into an observation.
 pub(super) fn observe(response: &Response, request: &Request, taking: &Taking, now: DateTime<Utc>) -> Observation {
+    take(response, None, request, taking, now)
+}
+
+/// Turns what an API answered into an observation: the document is that of all pages.
+pub(super) fn of_api(answered: Answered, request: &Request, taking: &Taking, now: DateTime<Utc>) -> Observation {
+    let Answered { response, document, pages } = answered;
+    let mut observation = take(&response, Some(document), request, taking, now);
+    if pages > 1 {
+        observation.notes.push(Note::info(format!("the list has {pages} pages")));
+    }
+    observation
+}
+
+fn take(
+    response: &Response,
+    document: Option<Result<Json, Value>>,
+    request: &Request,
+    taking: &Taking,
+    now: DateTime<Utc>,
+) -> Observation {
     let mut measures = Measures::new();
     measures.plain("status", Value::Number(f64::from(response.status)));
     // A body that was not read to its end has no last byte to wait for.
     let unread = unread(response, request);
     measures.plain("latency", unread.clone().unwrap_or(Value::Number(response.latency.as_secs_f64())));
-    body(&mut measures, response, unread, taking);
+    body(&mut measures, response, unread, document, taking);
     headers(&mut measures, response, taking);
     if taking.version {
         measures.plain("version", Value::Text(response.version.into()));
@@ -89,7 +116,13 @@ fn unread(response: &Response, request: &Request) -> Option<Value> {
     }
 }
 
-fn body(measures: &mut Measures, response: &Response, missing: Option<Value>, taking: &Taking) {
+fn body(
+    measures: &mut Measures,
+    response: &Response,
+    missing: Option<Value>,
+    document: Option<Result<Json, Value>>,
+    taking: &Taking,
+) {
     let unless = |value: &dyn Fn() -> Value| missing.clone().unwrap_or_else(value);
     if taking.body {
         let text = || Value::Text(String::from_utf8_lossy(&response.body).into_owned());
@@ -102,7 +135,8 @@ fn body(measures: &mut Measures, response: &Response, missing: Option<Value>, ta
         return;
     }
     let kind = response.header("content-type").filter(|kind| !kind.is_empty()).unwrap_or("no content type");
-    let document = missing.map_or_else(|| json::parse(&response.body, "the body", Some(kind)), Err);
+    let document =
+        document.unwrap_or_else(|| missing.map_or_else(|| json::parse(&response.body, "the body", Some(kind)), Err));
     taking.json.measure("the body", document, measures);
 }
 

@@ -1,9 +1,10 @@
 //! `http`: one request, or a burst of them, and what the answer holds.
 //!
 //! [`spec`] reads what was written, [`fill`] makes a request of it, [`answer`] measures one answer,
-//! [`burst`] measures many. [`fetch`] lends all this to other probes.
+//! [`burst`] measures many, [`api`] asks what is looked through instead of at. [`fetch`] lends all this to other probes.
 
 mod answer;
+mod api;
 mod burst;
 mod fetch;
 mod fill;
@@ -81,6 +82,25 @@ is one. A block of JSON text may be given instead of a map.
 **Phases** (`timing.dns`, `timing.connect`, `timing.tls`, `timing.first_byte`) are measured on a new connection, after \
 redirects that of the last one, and not through a proxy.
 
+**APIs** (`api`). A URL that is asked *about* the service, such as the API of GitHub, is looked through, not at. No \
+connection, no answer in time, a denial (401, 403), a 404 and every other status than 2xx are *errors* then: nothing is \
+known of the service. A list that goes on (`Link` with `rel=\"next\"`, RFC 8288) is read page by page, at most `pages` of \
+them (10), all within `timeout`, and judged as one document: lists are joined, at the top or under their name. A list \
+that goes on after that is *no data*, and so is an answer with nothing at one of the paths of `data`, or with something \
+at one of those of `no_data`:
+
+```yaml
+- name: The repository has an environment for production
+  http:
+    url: https://api.github.com/repos/acme/orders/environments?per_page=100
+    auth: { bearer: \"{{ inputs.token }}\" }
+    api: { data: \"$.environments\" }
+  expect: { json: { '$.environments[?@.name == \"production\"].name': exists } }
+```
+
+**Time.** In what is sent, `{{ now }}` is the time of the look in seconds since 1970, and `seconds` makes such of a \
+duration: `from: \"{{ now - ('5m' | seconds) }}\"`.
+
 **Bursts** (`times`) send the same request again and again, `parallel` of them at a time, within `timeout` for all. \
 `status` must then hold for every answer, `latency` is the slowest. A request without an answer counts as infinitely \
 slow. `statuses` counts, by status (`200`), by class \
@@ -112,12 +132,35 @@ const OBJECT: Object = Object {
         ),
         field("proxy", Shape::Template, "A proxy: `http://…` or `socks5://…`. The environment names none."),
         field("version", Shape::Word(&["1.1", "2"]), "The HTTP version to insist on; 2 without TLS too."),
+        field(
+            "api",
+            Shape::Either(&[Shape::Bool, Shape::Object(&API)]),
+            "Whether the URL is an API that is looked through: what keeps it from answering is then an error.",
+        ),
         field("times", Shape::Int(1, 100_000), "How many requests to send: makes it a burst."),
         field("parallel", Shape::Int(1, 1_000), "How many requests of a burst are sent at a time, 1 unless given."),
         field(
             "max_body",
             Shape::Text,
             "How many decoded bytes of a body are read, 10MiB unless given, 256MiB at most.",
+        ),
+    ],
+};
+
+const API: Object = Object {
+    name: "api",
+    open: false,
+    fields: &[
+        field("pages", Shape::Int(1, 100), "How many pages of a list are read at most, 10 unless given."),
+        field(
+            "data",
+            Shape::OneOrMany(&Shape::Text),
+            "JSONPaths at which there must be something; without it the answer is no data.",
+        ),
+        field(
+            "no_data",
+            Shape::OneOrMany(&Shape::Text),
+            "JSONPaths at which there is something only when the answer is no data.",
         ),
     ],
 };
@@ -198,7 +241,7 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Pro
 impl Probe for Http {
     fn describe(&self) -> String {
         let times = self.spec.burst.map(|b| format!(", {} times, {} at a time", b.times, b.parallel));
-        format!("{} {}{}", self.spec.method, self.spec.url.source(), times.unwrap_or_default())
+        format!("{} {}{}", self.spec.method, self.spec.url.shown(), times.unwrap_or_default())
     }
 
     fn host(&self, scope: &Scope) -> Option<String> {
@@ -206,17 +249,22 @@ impl Probe for Http {
     }
 
     fn silence_is_failure(&self) -> bool {
-        true
+        self.spec.api.is_none()
     }
 
     async fn observe(&self, look: &Look<'_>) -> Observation {
-        let request = match fill::request(&self.spec, look.scope, look.timeout, self.taking.timing).await {
+        let scope = look.scope.with("now", look.world.clock.now().timestamp().into());
+        let request = match fill::request(&self.spec, &scope, look.timeout, self.taking.timing).await {
             Ok(request) => request,
             Err(cause) => return Observation::new(self.describe(), Found::refused(cause)),
         };
-        let mut observation = match self.spec.burst {
-            Some(burst) => burst::observe(burst, &request, look, &self.taking).await,
-            None => match look.world.http.send(&request).await {
+        let mut observation = match (self.spec.burst, &self.spec.api) {
+            (Some(burst), _) => burst::observe(burst, &request, look, &self.taking).await,
+            (None, Some(api)) => match api.ask(&request, look, self.taking.reads_json()).await {
+                Ok(answered) => answer::of_api(answered, &request, &self.taking, look.world.clock.now()),
+                Err(found) => Observation::new(fill::shown(&request), found),
+            },
+            (None, None) => match look.world.http.send(&request).await {
                 Ok(response) => answer::observe(&response, &request, &self.taking, look.world.clock.now()),
                 Err(error) => Observation::new(fill::shown(&request), unanswered(error, &request)),
             },
@@ -224,7 +272,8 @@ impl Probe for Http {
         if request.connection.insecure {
             observation.notes.push(Note::warning("the server's certificate was not checked (insecure)"));
         }
-        observation.through = request.connection.proxy.as_deref().map(|p| format!("proxy {}", fill::bare(p)));
+        let proxy = request.connection.proxy.as_deref().map(|p| format!("proxy {}", fill::bare(p)));
+        observation.through = proxy.or_else(|| api::through(&self.spec, &request));
         observation
     }
 }

@@ -4,6 +4,7 @@ use http::HeaderName;
 use url::Url;
 
 use super::METHODS;
+use super::api::{self, Api};
 use super::burst::Burst;
 use super::payload::{self, Payload};
 use crate::checklist::reading::Reading;
@@ -32,6 +33,7 @@ pub(super) struct Spec {
     pub(super) way: Way,
     pub(super) max_body: usize,
     pub(super) burst: Option<Burst>,
+    pub(super) api: Option<Api>,
 }
 
 /// How the connection is made.
@@ -68,6 +70,7 @@ pub(super) fn read(reading: &mut Reading<'_>, node: &Node) -> Option<Spec> {
     let query = templates(reading, node.get("query"), false);
     let way = read_way(reading, node);
     let burst = read_burst(reading, node);
+    let api = api::read(reading, node);
     let max_body = node.get("max_body").map_or(Some(MAX_BODY), |node| read_size(reading, node));
     let payload = payload?;
     let given = node.get("method").and_then(Node::text).map(str::to_owned);
@@ -83,6 +86,7 @@ pub(super) fn read(reading: &mut Reading<'_>, node: &Node) -> Option<Spec> {
         way: way?,
         max_body: max_body?,
         burst: burst?,
+        api: api?,
     })
 }
 

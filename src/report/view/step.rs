@@ -126,9 +126,14 @@ impl<'a> Step<'a> {
         self.record.outcome()
     }
 
-    /// Returns the checklist line: `staging.yaml:41`.
+    /// Returns the checklist line, `staging.yaml:41`, and that of the template if it was made from one:
+    /// `staging.yaml:41 (github/workflow-run, library/github.yaml:12)`.
     pub fn line(&self) -> String {
-        self.record.outline.origin.to_string()
+        let outline = &self.record.outline;
+        match &outline.template {
+            Some(used) => format!("{} ({}, {})", outline.origin, used.name, used.origin),
+            None => outline.origin.to_string(),
+        }
     }
 
     /// Returns when it looks: `within 10m, every 5s`; empty for once.
