@@ -26,7 +26,7 @@ use super::naming::Named;
 use super::{Deferred, EvidencePolicy, Need, PlanStep, Retry, Selection, Window, expect, window};
 
 /// Keys of a step that only some probes read.
-const READ_BY: &[(&str, &[&str])] = &[("ignore", &["exec", "log"]), ("source", &["promql"])];
+const READ_BY: &[(&str, &[&str])] = &[("ignore", &["exec", "file", "log"]), ("source", &["promql"])];
 
 /// Stands for the probe of a step that could not be built, so that others may refer to the step. Such a step has a
 /// mistake, or an input that it uses has no value, and it never runs.

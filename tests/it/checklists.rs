@@ -160,7 +160,12 @@ const PRE_DEPLOY: &[&str] = &[
     "min_json_share=1%",
     "test_command=true",
     "build_command=test -d /",
-    "source_files=src/*.py",
+    "source_files=src",
+    "data_files=data",
+    "env_file=.env.example",
+    "dockerfile=Dockerfile",
+    "lint_command=true",
+    "scan_command=true",
     "compose_file=compose.yaml",
     "prometheus_config=prometheus.yml",
     "requirements_file=requirements.txt",
@@ -170,6 +175,9 @@ const PRE_DEPLOY: &[&str] = &[
 fn tree(requirement: &str, source: &str) -> TestEnv {
     let env = TestEnv::new();
     env.write("src/main.py", source);
+    env.write("data/people.csv", "id,name\n1,Jane\n");
+    env.write(".env.example", "METRICS_PORT=8002\nLOG_LEVEL=info\n");
+    env.write("Dockerfile", "FROM python:3.13-slim\nUSER app\nHEALTHCHECK CMD true\n");
     env.write("compose.yaml", "services:\n  orders:\n    image: orders:1.4.2\n");
     env.write("prometheus.yml", "scrape_configs:\n  - job_name: service\n");
     env.write("requirements.txt", &format!("# pinned\nflask==3.0.0\n{requirement}\n"));
@@ -246,11 +254,11 @@ fn what_is_broken_is_red_and_says_why() {
         scope.spawn(|| {
             let busy = format!("free_address={}", site.world.service().address());
             let inputs = [&PRE_DEPLOY[3..], &["version=1.4.2", "job=orders", "up_within=2s", &busy]].concat();
-            let env = tree("jinja2>=3", "-----BEGIN PRIVATE KEY-----\n");
+            let env = tree("jinja2>=3", "password = 's3cr3t!pw'\n");
             let run = site.run_in(env, "pre-deploy.yaml", &inputs, &[]);
             run.is_broken(&[
-                ("python-dependencies-are-pinned", "observed 1"),
-                ("the-sources-hold-no-secret", "PRIVATE KEY"),
+                ("python-dependencies-are-pinned", "jinja2>=3"),
+                ("the-sources-hold-no-secret", "src/main.py:1: password (s3…, 9 characters)"),
                 ("the-port-of-the-deployment-is-free", "open"),
                 ("the-readiness-endpoint-reports-every-dependency", "503"),
                 ("the-version-is-the-one-that-is-going-out", "1.4.1"),

@@ -15,6 +15,7 @@ mod masking;
 mod pages;
 mod probe_exec;
 mod probe_file;
+mod probe_file_scan;
 mod probe_http;
 mod probe_log;
 mod probe_promql;
