@@ -29,6 +29,7 @@ mod record;
 mod reliability;
 mod report;
 mod secrets;
+mod seeds;
 mod shell;
 mod signals;
 mod signatures;

@@ -140,10 +140,10 @@ impl Requirements {
     fn add(&mut self, mut one: Requirement, path: &Path, line: usize, what: As) {
         one.file = path.display().to_string();
         one.line = line;
-        match (what, &one.name) {
-            (As::Requirements, _) => self.list.push(one),
-            (As::Constraints, Some(name)) if one.pinned => drop(self.constrained.insert(name.clone())),
-            (As::Constraints, _) => {}
+        match what {
+            As::Requirements => self.list.push(one),
+            As::Constraints if one.pinned => self.constrained.extend(one.name),
+            As::Constraints => {}
         }
     }
 }
@@ -210,7 +210,7 @@ fn requirement(line: &str, editable: bool) -> Option<Requirement> {
     };
     let hashes = options.split_whitespace().filter(|word| word.starts_with("--hash")).count();
     let is_place = plain.starts_with(['.', '/']) || plain.contains("://") && !plain.contains(" @ ");
-    let url_marker = plain.contains("://").then_some(" ;").unwrap_or(";");
+    let url_marker = if plain.contains("://") { " ;" } else { ";" };
     let (plain, marker) = match plain.split_once(url_marker) {
         Some((plain, marker)) => (plain.trim(), Some(marker.trim().to_owned())),
         None => (plain, None),

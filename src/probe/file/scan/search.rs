@@ -63,9 +63,9 @@ impl Search {
 
     /// Searches a text.
     pub(crate) fn look(&self, text: &[u8]) -> Hits {
-        let mut taken: Vec<(usize, usize, &Detector)> = Vec::new();
+        let mut taken: Vec<(usize, usize, &'static Detector)> = Vec::new();
         for (detector, pattern) in &self.detectors {
-            let mut at = 0;
+            let (detector, mut at) = (*detector, 0);
             while let Some((start, end)) = self.next(detector, pattern, text, &mut at) {
                 if !taken.iter().any(|(from, to, other)| start < *to && *from < end && other.of == detector.of) {
                     taken.push((start, end, detector));

@@ -49,14 +49,17 @@ pub(in crate::probe::file) mod keys {
     use super::{OF_PERSONAL, OF_SECRETS};
     use crate::shape::{Field, Shape, field};
 
+    const FOR_SECRETS: Shape = Shape::Either(&[Shape::Bool, Shape::Object(&OF_SECRETS)]);
+    const FOR_PERSONAL: Shape = Shape::Either(&[Shape::Bool, Shape::Object(&OF_PERSONAL)]);
+
     pub(in crate::probe::file) const SECRETS: Field = field(
         "secrets",
-        Shape::Either(&[Shape::Bool, Shape::Object(&OF_SECRETS)]),
+        FOR_SECRETS,
         "Scans the file, or all files of the folder or the glob, for secrets: `true`, or `only`, `without`, `entropy`.",
     );
     pub(in crate::probe::file) const PII: Field = field(
         "pii",
-        Shape::Either(&[Shape::Bool, Shape::Object(&OF_PERSONAL)]),
+        FOR_PERSONAL,
         "Scans for personal data in the same pass: `true`, or `only`, `without`, `with`.",
     );
     pub(in crate::probe::file) const ALLOW: Field = field(
