@@ -255,7 +255,7 @@ pub const CODES: &[Code] = &[
     code(
         "unused-key",
         "the key has no effect here",
-        "Some keys of a step are read by some probes alone: `ignore` by `exec` and `log`, `source` by `promql`. On any other step they would look as if they did something.",
+        "Some keys of a step are read by some probes alone: `ignore` by `exec`, `log` and the scans of `file`, `source` by `promql`. On any other step they would look as if they did something.",
     ),
     code(
         "unused-input",

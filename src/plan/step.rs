@@ -27,7 +27,7 @@ use super::{Deferred, EvidencePolicy, Need, PlanStep, Retry, Selection, Window, 
 
 /// Keys of a step that only some probes read.
 const READ_BY: &[(&str, &[&str])] = &[
-    ("ignore", &["exec", "log"]),
+    ("ignore", &["exec", "file", "log"]),
     ("source", &["promql", "targets", "rules", "alerts", "kubernetes", "docker", "grafana", "log"]),
 ];
 

@@ -1,4 +1,5 @@
-//! Files of other programs read as JSON values: YAML, JSON, TOML, `.env`, INI.
+//! Files of other programs read as JSON values: YAML, JSON, TOML, INI. What has measures of its own is read in
+//! `file::documents`.
 
 use std::path::Path;
 
@@ -8,7 +9,8 @@ use crate::diag::{Diagnostics, SourceMap};
 use crate::yaml;
 
 /// The formats by name; `auto` goes by the ending of the file's name.
-pub const FORMATS: &[&str] = &["auto", "yaml", "json", "toml", "env", "ini", "compose"];
+pub const FORMATS: &[&str] =
+    &["auto", "yaml", "json", "toml", "env", "ini", "compose", "requirements", "dockerfile"];
 
 /// Reads a text in a format, or in the one that the file's name tells.
 ///
@@ -21,8 +23,7 @@ pub fn parse(text: &str, format: Option<&str>, path: &Path) -> Result<Value, Str
         Some("compose") => super::compose::normal(yaml(text)?),
         Some("json") => serde_json::from_str(text).map_err(|e| format!("not valid JSON: {e}")),
         Some("toml") => toml::from_str(text).map_err(|e| format!("not valid TOML: {}", e.message())),
-        Some("env") => pairs(text, Sections::None),
-        Some("ini") => pairs(text, Sections::Some),
+        Some("ini") => pairs(text),
         Some(other) => Err(format!("there is no format {other:?}")),
         None => Err("the file's name does not tell its format; name it with parse".into()),
     }
@@ -30,14 +31,10 @@ pub fn parse(text: &str, format: Option<&str>, path: &Path) -> Result<Value, Str
 
 fn by_name(path: &Path) -> Option<&'static str> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
-    if name == ".env" || name.starts_with(".env.") {
-        return Some("env");
-    }
     match name.rsplit_once('.')?.1 {
         "yaml" | "yml" => Some("yaml"),
         "json" => Some("json"),
         "toml" => Some("toml"),
-        "env" => Some("env"),
         "ini" | "cfg" | "conf" | "properties" => Some("ini"),
         _ => None,
     }
@@ -55,14 +52,8 @@ fn yaml(text: &str) -> Result<Value, String> {
     Ok(node.map_or(Value::Null, |node| node.json()))
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sections {
-    None,
-    Some,
-}
-
-/// Reads lines of `KEY=VALUE`; in an INI file, those behind `[section]` into a map of their own.
-fn pairs(text: &str, sections: Sections) -> Result<Value, String> {
+/// Reads lines of `KEY=VALUE`; those behind `[section]` into a map of their own.
+fn pairs(text: &str) -> Result<Value, String> {
     let mut root = Map::new();
     let mut section: Option<String> = None;
     for (number, line) in text.lines().enumerate() {
@@ -71,13 +62,12 @@ fn pairs(text: &str, sections: Sections) -> Result<Value, String> {
             continue;
         }
         let name = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        if let Some(name) = name.filter(|_| sections == Sections::Some) {
+        if let Some(name) = name {
             root.entry(name.trim()).or_insert_with(|| Value::Object(Map::new()));
             section = Some(name.trim().to_owned());
             continue;
         }
-        let plain = line.strip_prefix("export ").filter(|_| sections == Sections::None).unwrap_or(line);
-        let Some((key, value)) = plain.split_once('=') else {
+        let Some((key, value)) = line.split_once('=') else {
             return Err(format!("line {} has no =", number + 1));
         };
         let map = match section.as_ref().and_then(|name| root.get_mut(name)) {
@@ -110,12 +100,11 @@ mod tests {
         assert_eq!(read("x.json", r#"{"a":{"b":"c"}}"#), Ok(wanted.clone()));
         assert_eq!(read("x.TOML", "[a]\nb = 'c'"), Ok(wanted.clone()));
         assert_eq!(read("x.ini", "; note\n[a]\nb = c\n"), Ok(wanted));
-        assert_eq!(read(".env", "# note\nexport A=\"b c\"\nD=e=f\n"), Ok(json!({ "A": "b c", "D": "e=f" })));
     }
 
     #[test]
     fn what_cannot_be_read_is_said_in_one_line() {
-        for (name, text) in [("x.yaml", "a: [1"), ("x.json", "{"), ("x.toml", "a ="), (".env", "A"), ("x.txt", "a")] {
+        for (name, text) in [("x.yaml", "a: [1"), ("x.json", "{"), ("x.toml", "a ="), ("x.ini", "A"), ("x.txt", "a")] {
             let error = read(name, text).expect_err(name);
             assert!(!error.contains('\n'), "{error}");
         }

@@ -30,6 +30,24 @@ pub fn check(pattern: &str) -> Result<(), String> {
 /// Says which folder cannot be read. A folder that does not exist holds no file.
 pub fn matching(pattern: &str, cancelled: &AtomicBool) -> Result<Vec<PathBuf>, String> {
     let matcher = matcher(pattern)?;
+    let (fixed, free) = parts(pattern);
+    let depth = if free.iter().any(|part| part.contains("**")) { MAX_DEPTH } else { free.len() };
+    let mut walk = Walk { matcher, cancelled, found: Vec::new(), entries: 0 };
+    walk.folder(&fixed, depth)?;
+    walk.found.sort();
+    Ok(walk.found)
+}
+
+/// Returns the folder in which everything lies that a glob may match, and what it matches there.
+///
+/// # Errors
+/// Says in one line what is wrong with the pattern.
+pub fn split(pattern: &str) -> Result<(PathBuf, GlobMatcher), String> {
+    Ok((parts(pattern).0, matcher(pattern)?))
+}
+
+/// Takes a pattern apart: the folder before the first part that is free, and the free parts.
+fn parts(pattern: &str) -> (PathBuf, Vec<String>) {
     let mut fixed = PathBuf::new();
     let mut free = Vec::new();
     for part in Path::new(pattern).components() {
@@ -40,11 +58,7 @@ pub fn matching(pattern: &str, cancelled: &AtomicBool) -> Result<Vec<PathBuf>, S
             false => free.push(text.into_owned()),
         }
     }
-    let depth = if free.iter().any(|part| part.contains("**")) { MAX_DEPTH } else { free.len() };
-    let mut walk = Walk { matcher, cancelled, found: Vec::new(), entries: 0 };
-    walk.folder(&fixed, depth)?;
-    walk.found.sort();
-    Ok(walk.found)
+    (fixed, free)
 }
 
 /// Lists the regular files of a folder, without those of its folders, sorted.

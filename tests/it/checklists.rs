@@ -160,17 +160,57 @@ const PRE_DEPLOY: &[&str] = &[
     "min_json_share=1%",
     "test_command=true",
     "build_command=test -d /",
-    "source_files=src/*.py",
+    "source_files=src",
+    "data_files=data",
+    "env_file=.env.example",
+    "dockerfile=Dockerfile",
+    "lint_command=true",
+    "scan_command=true",
     "compose_file=compose.yaml",
     "prometheus_config=prometheus.yml",
     "requirements_file=requirements.txt",
 ];
 
+const READINESS: &[&str] = &["tree=src", "load_command=true", "outdated_command=true"];
+
+const POST_DEPLOY: &[&str] = &[
+    "version=1.4.2",
+    "job=service",
+    "window=4s",
+    "settle=1s",
+    "up_within=5s",
+    "watch_for=3s",
+    "watch_every=1s",
+    "watch_tolerate=1s",
+    "before=6s",
+    "log_since=1m",
+    "smoke_command=true",
+    "rollback_command=touch rolled-back",
+    // How fast a busy machine answers is not what is tested here.
+    "normal_p99=30s",
+    "max_p99_growth=1000",
+    // The guard is not what is tested here either: it would hide what the smoke tests find.
+    "guard_error_rate=90%",
+];
+
+/// A working tree with its documents.
+fn documented() -> TestEnv {
+    let env = tree("jinja2==3.1.4", "print('hello')\n");
+    for name in ["runbook", "incidents", "architecture", "deployment"] {
+        env.write(&format!("docs/{name}.md"), &"What to do, and in which order.\n".repeat(20));
+    }
+    env
+}
+
 /// A working tree to be deployed.
 fn tree(requirement: &str, source: &str) -> TestEnv {
     let env = TestEnv::new();
     env.write("src/main.py", source);
-    env.write("compose.yaml", "services:\n  orders:\n    image: orders:1.4.2\n");
+    env.write("data/people.csv", "id,name\n1,Jane\n");
+    env.write(".env.example", "METRICS_PORT=8002\nLOG_LEVEL=info\n");
+    env.write("Dockerfile", "FROM python:3.13-slim\nUSER app\nHEALTHCHECK CMD true\n");
+    let services = "services:\n  orders:\n    image: orders:1.4.2\n    depends_on: [cache]\n  cache:\n    image: cache:7\n";
+    env.write("compose.yaml", services);
     env.write("prometheus.yml", "scrape_configs:\n  - job_name: service\n");
     env.write("requirements.txt", &format!("# pinned\nflask==3.0.0\n{requirement}\n"));
     env
@@ -191,7 +231,8 @@ fn all_is_well() {
             let free = free_address();
             let inputs = [PRE_DEPLOY, &[&free]].concat();
             let env = tree("jinja2==3.1.4", "print('hello')\n");
-            site.run_in(env, "pre-deploy.yaml", &inputs, &[]).is_well(4, &["security-headers-are-set"]);
+            let skipped = ["security-headers-are-set", "the-security-scans-were-looked-at"];
+            site.run_in(env, "pre-deploy.yaml", &inputs, &[]).is_well(4, &skipped);
         });
         scope.spawn(|| {
             site.run("stability-24h.yaml", STABILITY, &[]).is_well(4, &["the-cpu-stays-hardly-used"]);
@@ -215,6 +256,30 @@ fn all_is_well() {
         });
         scope.spawn(|| {
             site.run("demo.yaml", &[], &[]).is_well(4, &["the-proxy-names-itself"]);
+        });
+        scope.spawn(|| {
+            let skipped = [
+                "a-protected-path-asks-for-credentials",
+                "too-many-requests-are-turned-away",
+                "old-dependencies-are-accepted",
+                "every-container-has-its-probes",
+                "staging-went-well",
+                "the-api-is-described",
+            ];
+            site.run_in(documented(), "production-readiness.yaml", READINESS, &[]).is_well(4, &skipped);
+        });
+        scope.spawn(|| {
+            let skipped = [
+                "the-api-answers",
+                "the-login-answers",
+                "the-cpu-is-within-its-limit",
+                "memory-is-within-its-limit",
+                "the-deployment-is-rolled-back",
+                "the-service-answers-after-the-rollback",
+            ];
+            let run = site.run("post-deploy.yaml", POST_DEPLOY, &["--allow-changes"]);
+            run.is_well(0, &skipped);
+            assert!(!run.env.path("rolled-back").exists());
         });
     });
 }
@@ -246,11 +311,11 @@ fn what_is_broken_is_red_and_says_why() {
         scope.spawn(|| {
             let busy = format!("free_address={}", site.world.service().address());
             let inputs = [&PRE_DEPLOY[3..], &["version=1.4.2", "job=orders", "up_within=2s", &busy]].concat();
-            let env = tree("jinja2>=3", "-----BEGIN PRIVATE KEY-----\n");
+            let env = tree("jinja2>=3", "password = 's3cr3t!pw'\n");
             let run = site.run_in(env, "pre-deploy.yaml", &inputs, &[]);
             run.is_broken(&[
-                ("python-dependencies-are-pinned", "observed 1"),
-                ("the-sources-hold-no-secret", "PRIVATE KEY"),
+                ("python-dependencies-are-pinned", "jinja2>=3"),
+                ("the-sources-hold-no-secret", "src/main.py:1: password (s3…, 9 characters)"),
                 ("the-port-of-the-deployment-is-free", "open"),
                 ("the-readiness-endpoint-reports-every-dependency", "503"),
                 ("the-version-is-the-one-that-is-going-out", "1.4.1"),
@@ -278,6 +343,11 @@ fn what_is_broken_is_red_and_says_why() {
             assert_eq!(run.outcome("orders-are-listed-quickly"), "warn");
         });
     });
+    let run = site.run("post-deploy.yaml", POST_DEPLOY, &["--allow-changes"]);
+    run.is_broken(&[("the-service-is-ready", "503"), ("the-deployed-version-answers", "1.4.1")]);
+    assert!(run.env.path("rolled-back").exists(), "{}", run.table());
+    let run = site.run_in(TestEnv::new(), "production-readiness.yaml", READINESS, &["--only", "documents"]);
+    assert_eq!(run.outcome("the-runbook-is-there"), "fail", "{}", run.table());
     site.world.service().set_flaws(Flaws { unhealthy: true, ..Flaws::default() });
     let run = site.run("staging.yaml", STAGING, &["--only", "connectivity"]);
     run.is_broken(&[("the-liveness-endpoint-answers", "503")]);
