@@ -1,6 +1,7 @@
 //! `explain` and `schema`: the manual, from the same declarations that parsing uses.
 
 use crate::diag::{codes, did_you_mean};
+use crate::notify;
 use crate::plan::{manual, schema as plan_schema};
 use crate::probe;
 
@@ -12,15 +13,23 @@ pub(super) fn main(args: &ExplainArgs) -> Result<u8> {
         stdio::print(&list());
         return Ok(0);
     };
-    if let Some(kind) = probe::find(name) {
-        stdio::print(&manual::page(kind));
+    let (probe, channel) = (probe::find(name), notify::find(name));
+    if probe.is_some() || channel.is_some() {
+        // A back end that is asked and told has two pages.
+        let pages = [probe.map(manual::page), channel.map(notify::manual::page)];
+        stdio::print(&pages.into_iter().flatten().collect::<Vec<_>>().join("\n"));
+        return Ok(0);
+    }
+    if name == "notify" {
+        stdio::print(&notify::manual::overview());
         return Ok(0);
     }
     if let Some(code) = codes::find(name) {
         stdio::print(&format!("# {}\n\n{}\n\n{}\n", code.code, sentence(code.title), code.page));
         return Ok(0);
     }
-    let names = probe::KINDS.iter().map(|k| k.name).chain(codes::CODES.iter().map(|c| c.code));
+    let kinds = probe::KINDS.iter().map(|k| k.name).chain(notify::CHANNELS.iter().map(|k| k.name));
+    let names = kinds.chain(codes::CODES.iter().map(|c| c.code));
     match did_you_mean(name, names) {
         Some(near) => anyhow::bail!("nothing is known of {name:?}; did you mean {near:?}?"),
         None => anyhow::bail!("nothing is known of {name:?}; `holdpoint explain` lists what there is"),
@@ -29,7 +38,9 @@ pub(super) fn main(args: &ExplainArgs) -> Result<u8> {
 
 /// Prints the schema.
 pub(super) fn schema() -> Result<u8> {
-    stdio::print(&format!("{}\n", serde_json::to_string_pretty(&plan_schema::schema())?));
+    let mut schema = plan_schema::schema();
+    schema["properties"]["notify"] = notify::declared::schema();
+    stdio::print(&format!("{}\n", serde_json::to_string_pretty(&schema)?));
     Ok(0)
 }
 
@@ -37,6 +48,10 @@ fn list() -> String {
     let mut out = String::from("Probes\n");
     for kind in probe::KINDS {
         out.push_str(&format!("  {:<10} {}\n", kind.name, kind.summary));
+    }
+    out.push_str("\nChannels (`holdpoint explain notify` has what holds for all)\n");
+    for kind in notify::CHANNELS {
+        out.push_str(&format!("  {:<12} {}\n", kind.name, kind.summary));
     }
     out.push_str("\nDiagnostic codes\n");
     for code in codes::CODES {

@@ -1,9 +1,10 @@
-//! The only door to the world: clock, HTTP, files, processes, environment. Real, or made up for tests.
+//! The only door to the world: clock, HTTP, mail, files, processes, environment. Real, or made up for tests.
 
 pub mod agent;
 pub mod clock;
 pub mod env;
 pub mod http;
+pub mod mail;
 pub mod process;
 
 use std::sync::Arc;

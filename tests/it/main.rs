@@ -12,6 +12,7 @@ mod holds;
 mod killed;
 mod live;
 mod masking;
+mod notify;
 mod pages;
 mod probe_exec;
 mod probe_file;

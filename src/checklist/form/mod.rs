@@ -52,6 +52,7 @@ const TOP: &[Field] = &[
     field("on_go", STEPS, "Actions after a go."),
     field("on_no_go", STEPS, "Actions after a no-go."),
     field("always", STEPS, "Actions after every decision and after an interruption."),
+    field("notify", Shape::List(&Shape::Any), "Who is told of the run; each item names one channel."),
     field("signoff", Shape::Object(&SIGNOFF), "Who must sign."),
     field("appendix", Shape::List(&Shape::Object(&APPENDIX)), "Texts and tables carried into the report."),
 ];
@@ -145,7 +146,6 @@ const SECTION_KEYS: &[Field] = &[
 
 /// Parts of the language that this version refuses rather than ignores: where they stand, and the key.
 pub const NOT_YET: &[(Level, &str)] = &[
-    (Level::Top, "notify"),
     (Level::Top, "templates"),
     (Level::Step, "uses"),
     (Level::Step, "from"),

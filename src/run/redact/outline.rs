@@ -31,6 +31,10 @@ pub(super) fn event(redactor: &Redactor, kind: &mut EventKind) {
             text(redactor, &mut waivers.file);
             waivers.waivers.iter_mut().for_each(|one| waiver(redactor, one));
         }
+        EventKind::Notified { notice } => {
+            text(redactor, &mut notice.channel);
+            texts(redactor, notice.failed.iter_mut().chain(&mut notice.id));
+        }
         EventKind::Resumed { resumption } => texts(redactor, &mut resumption.accepted),
         // A signed text is checked for secrets before it is signed: to mask it here would break it.
         EventKind::Signed { .. }
