@@ -294,7 +294,8 @@ fn settle(reading: &mut Reading<'_>, start: usize, off: bool) {
                 let help = "`holdpoint explain notify` lists what there is";
                 reading.say(Diagnostic::error("undefined-variable", span, message).near(name, names).help(help));
             }
-            ("run", None) => {}
+            // That it is used as a whole is said with the inputs of the whole checklist.
+            ("inputs" | "run", None) => {}
             (root, _) => {
                 let message = format!("{root:?} is not defined");
                 let help = "messages may use inputs.NAME and run.NAME";
