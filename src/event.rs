@@ -145,6 +145,11 @@ pub enum EventKind {
         /// By what: `SIGINT`, `SIGTERM`, or a fault of the store.
         cause: String,
     },
+    /// A message was sent, or could not be.
+    Notified {
+        /// The message.
+        notice: Notice,
+    },
     /// A person answered a manual step.
     Answered {
         /// The step.
@@ -219,6 +224,20 @@ pub struct StepResult {
     /// Values captured for later steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub captured: Vec<(String, serde_json::Value)>,
+}
+
+impl Notice {
+    /// Tells whether two are of the same message.
+    pub fn same(&self, other: &Self) -> bool {
+        (&self.channel, &self.on, &self.about) == (&other.channel, &other.on, &other.about)
+    }
+
+    /// Words one that could not be sent.
+    pub fn words(&self) -> Option<String> {
+        let Self { channel, on, attempts, failed, .. } = self;
+        let tries = if *attempts > 1 { format!(" (tried {attempts} times)") } else { String::new() };
+        failed.as_ref().map(|why| format!("{channel} was not told of {on}: {why}{tries}"))
+    }
 }
 
 impl Look {
@@ -383,6 +402,26 @@ pub enum Request {
     Release(SectionId, Release),
     /// Keep a signature, checked already.
     Sign(Box<Signature>),
+}
+
+/// A message to a channel. That it was sent is kept, so that it is not sent twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The channel: the name that the checklist gives it, else its kind.
+    pub channel: String,
+    /// What it told of: `start`, `held`, `no-go` …
+    pub on: String,
+    /// Which of those: a hold point, a checkpoint, a step, a mark of the decision; empty for what happens once.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// How often it was tried to send it.
+    pub attempts: u32,
+    /// What the other side calls it, where more is said of it later: the id of an annotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Why it could not be sent; nothing when it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 /// Why a step was not run.

@@ -7,7 +7,7 @@
 //! YAML text ─checklist─▶ Checklist ─plan─▶ Plan ─run─▶ Event … ─record─▶ RunRecord ─signoff─▶ Decision
 //!                        as written,       checked,     │       append-only,       │              │
 //!                        every leaf        typed        ▼       hash-chained       └──▶ report ◀──┘
-//!                        has a place                  live console
+//!                        has a place                  live console, notify
 //! ```
 //!
 //! Each arrow is one function from one type to the next, and each type is made only by its stage. A step keeps a
@@ -35,6 +35,7 @@
 //! | 9 | [`attestation`] | model, event, record, signoff |
 //! | 9 | [`report`] | model, event, record, signoff, template, judge, stats |
 //! | 10 | [`live`] | model, event, sys, record, report |
+//! | 10 | [`notify`] | the same, diag, yaml, shape, template, checklist, signoff |
 //! | 10 | [`demo`] | sys |
 //! | 11 | [`cli`] | everything |
 //!
@@ -50,6 +51,7 @@
 //!   `expect` come from its declarations.
 //! - **A report format**: one file with a `render`, its line in [`report::FORMATS`]. The shared sample records run
 //!   through it at once.
+//! - **A channel**: one file `src/notify/<kind>.rs` that makes a letter of a message, its line in [`notify::CHANNELS`].
 //! - **A store**: one file, its line in [`record::store::STORES`]; one suite of tests that every store passes.
 //!
 //! # Rules of the engine
@@ -94,6 +96,7 @@ pub mod proof;
 pub mod report;
 
 pub mod live;
+pub mod notify;
 
 pub mod demo;
 

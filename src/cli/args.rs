@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Release(ReleaseArgs),
     /// Write reports of a run, also from an exported record
     Report(ReportArgs),
+    /// Print or send the messages of a checklist, or once more those of a run
+    Notify(NotifyArgs),
     /// Show that the gate can go red: judge a run again on measures changed for the worse
     Prove(ProveArgs),
     /// Verify a record or a sign-off document: the chain, the files, the signatures, and every verdict judged again
@@ -123,6 +125,21 @@ pub(crate) struct HowArgs {
     /// What is shown while it runs: text for people, json for programs (one event a line on stdout)
     #[arg(long, value_enum, default_value_t = Show::Text)]
     pub format: Show,
+    /// Whether the messages of the checklist are sent, or printed on stderr
+    #[arg(long, value_enum, default_value_t = NotifyArg::Send, value_name = "HOW")]
+    pub notify: NotifyArg,
+    /// Tell nobody
+    #[arg(long, conflicts_with = "notify")]
+    pub no_notify: bool,
+}
+
+/// What becomes of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NotifyArg {
+    /// They are sent
+    Send,
+    /// They are printed, and nothing is sent
+    DryRun,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -372,6 +389,27 @@ pub(crate) struct ReportArgs {
 }
 
 #[derive(Debug, Group)]
+pub(crate) struct NotifyArgs {
+    /// A checklist, whose messages are those of a made-up run, or a run: its id, a unique prefix of it, or last
+    #[arg(default_value = "last", value_name = "FILE|RUN")]
+    pub what: String,
+    /// What is told: start, held, checkpoint, failure, no-go, go, undecided or end; no-go of a checklist when not given,
+    /// and of a run what became of it
+    #[arg(long, value_name = "EVENT")]
+    pub event: Option<String>,
+    /// Only this channel, by its name
+    #[arg(long, value_name = "NAME")]
+    pub channel: Vec<String>,
+    /// Print what would be sent, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+#[derive(Debug, Group)]
 pub(crate) struct ProveArgs {
     /// The run (an id, a unique prefix of one, or last), or the file of an exported record
     #[arg(default_value = "last")]
@@ -478,7 +516,7 @@ pub(crate) struct ExportArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct ExplainArgs {
-    /// A diagnostic code or a probe; without one all are listed
+    /// A probe, a channel, `notify` or a diagnostic code; without one all are listed
     pub name: Option<String>,
 }
 

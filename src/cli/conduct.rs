@@ -12,6 +12,7 @@ use crate::live::console::Console;
 use crate::live::lines::JsonLines;
 use crate::model::outline::Header;
 use crate::model::{Decision, RunId};
+use crate::notify::Channels;
 use crate::plan::Plan;
 use crate::record::{self, Handle, Recorder, RunRecord, RunStore, StoreError, store};
 use crate::report::{RunView, terminal};
@@ -25,7 +26,7 @@ use super::args::{HowArgs, Show};
 use super::people::Asker;
 use super::reports::Wanted;
 use super::signals::{self, Signals};
-use super::{Result, stdio};
+use super::{Result, stdio, tell};
 
 /// How often other processes' requests are looked for.
 const POLL: Duration = Duration::from_millis(500);
@@ -45,6 +46,8 @@ pub(crate) struct Job<'a> {
     pub patience: Patience,
     /// The past time as of which everything is asked.
     pub past: Option<Past>,
+    /// Who is told of the run.
+    pub channels: Arc<Channels>,
 }
 
 /// A run to go on with.
@@ -126,6 +129,10 @@ async fn conduct(set_up: SetUp, wanted: &Wanted, job: &Job<'_>) -> Result<Outcom
     if listens && job.patience == Patience::People {
         sinks.push(Box::new(Asker::new(run.clone(), asks.clone(), job.world.env.user())));
     }
+    let mut teller = tell::Teller::open(job, &plan, &kept, &asks, wanted, taken_up.is_some());
+    if let Some(ear) = teller.as_mut().and_then(|teller| teller.ear(&before)) {
+        sinks.push(ear);
+    }
     let (journal, thread) = Journal::start(Box::new(recorder), sinks);
     let recorded = taken_up.as_ref().and_then(|taken_up| taken_up.point.waivers().cloned());
     let options = Options {
@@ -163,8 +170,11 @@ async fn conduct(set_up: SetUp, wanted: &Wanted, job: &Job<'_>) -> Result<Outcom
     let end = end.map_err(|_| anyhow::anyhow!("the thread that keeps the record broke down"))?;
     let waits = ended.and_then(|ended| ended.waits);
     match conclude(&run, &kept, end, wanted, job) {
-        Ok(outcome) => {
+        Ok((outcome, view)) => {
             say_what_next(&run, &kept, waits.as_deref(), job);
+            if let Some(teller) = teller {
+                teller.close(view, &kept, wanted, job).await;
+            }
             Ok(outcome)
         }
         Err(error) => {
@@ -237,10 +247,7 @@ fn trusted(store: &dyn RunStore, run: &RunId, requests: Vec<Request>) -> Vec<Req
 
 /// Says with which command a run that is not over is gone on with.
 fn say_what_next(run: &RunId, kept: &Handle, waits: Option<&str>, job: &Job<'_>) {
-    let store = match job.store == ".holdpoint/holdpoint.db" {
-        true => String::new(),
-        false => format!(" --store {}", job.store),
-    };
+    let store = tell::store_argument(job.store);
     if let Some(waits) = waits {
         let how = if job.patience == Patience::None { "tick" } else { "resume" };
         stdio::say(&format!("run {run} is not over: {waits}; go on with `holdpoint {how} {run}{store}`"));
@@ -267,7 +274,7 @@ fn displays(format: Show, wanted: &Wanted, before: &[Event]) -> Vec<Box<dyn Sink
 }
 
 /// Rules on the record, shows it, writes the reports.
-fn conclude(run: &RunId, kept: &Handle, end: JournalEnd, wanted: &Wanted, job: &Job<'_>) -> Result<Outcome> {
+fn conclude(run: &RunId, kept: &Handle, end: JournalEnd, wanted: &Wanted, job: &Job<'_>) -> Result<(Outcome, RunView)> {
     for complaint in &end.complaints {
         stdio::say(&format!("warning: {complaint}"));
     }
@@ -277,10 +284,10 @@ fn conclude(run: &RunId, kept: &Handle, end: JournalEnd, wanted: &Wanted, job: &
         record.interrupted.get_or_insert_with(|| format!("the store failed: {fault}"));
     }
     let allowed = super::signers::at_hand(&record);
-    let ruling = signoff::decide_against(&record, &[], allowed.as_ref(), job.world.clock.now());
+    let mut ruling = signoff::decide_against(&record, &[], allowed.as_ref(), job.world.clock.now());
     let mut decision = ruling.decision;
     let record: Arc<RunRecord> = Arc::new(record);
-    let view = RunView::new(Arc::clone(&record), &ruling);
+    let mut view = RunView::new(Arc::clone(&record), &ruling);
     if job.how.format == Show::Text && !wanted.takes_stdout() {
         let width = u16::try_from(stdio::width()).unwrap_or(100);
         stdio::print(&terminal::render(&view, width, stdio::colour_of_stdout()));
@@ -292,8 +299,11 @@ fn conclude(run: &RunId, kept: &Handle, end: JournalEnd, wanted: &Wanted, job: &
     if !wanted.write(&view, &export) && decision == Decision::Go {
         // A report that was asked for and is not there must not go unnoticed behind a green light.
         decision = Decision::Undecided;
+        ruling.decision = decision;
+        ruling.reasons = vec!["a report that was asked for could not be written".to_owned()];
+        view = RunView::new(record, &ruling);
     }
-    Ok(Outcome { decision })
+    Ok((Outcome { decision }, view))
 }
 
 /// Says who works on a run, when this process cannot.

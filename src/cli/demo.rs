@@ -1,11 +1,13 @@
 //! `demo`: a sample service inside this process, and a realistic checklist run against it.
 
+use std::sync::Arc;
+
 use crate::demo::{Flaws, Service};
 use crate::model::Decision;
 use crate::run::Patience;
 use crate::sys::World;
 
-use super::args::{DemoArgs, HowArgs, InputArgs, SelectArgs, Show};
+use super::args::{DemoArgs, HowArgs, InputArgs, NotifyArg, SelectArgs, Show};
 use super::conduct::{Job, carry_out, runtime};
 use super::load::{Ask, load_text};
 use super::reports::Wanted;
@@ -45,10 +47,13 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
         waivers: None,
         template: None,
         format: Show::Text,
+        notify: NotifyArg::Send,
+        no_notify: true,
     };
     let mut decision = Decision::Undecided;
     for plan in plans {
         let job = Job {
+            channels: Arc::default(),
             how: &how,
             allow_changes: false,
             filters: Vec::new(),

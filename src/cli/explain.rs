@@ -2,6 +2,7 @@
 
 use crate::checklist::uses::library;
 use crate::diag::{codes, did_you_mean};
+use crate::notify;
 use crate::plan::{manual, schema as plan_schema};
 use crate::probe;
 
@@ -13,8 +14,15 @@ pub(super) fn main(args: &ExplainArgs) -> Result<u8> {
         stdio::print(&list());
         return Ok(0);
     };
-    if let Some(kind) = probe::find(name) {
-        stdio::print(&manual::page(kind));
+    let (probe, channel) = (probe::find(name), notify::find(name));
+    if probe.is_some() || channel.is_some() {
+        // A back end that is asked and told has two pages.
+        let pages = [probe.map(manual::page), channel.map(notify::manual::page)];
+        stdio::print(&pages.into_iter().flatten().collect::<Vec<_>>().join("\n"));
+        return Ok(0);
+    }
+    if name == "notify" {
+        stdio::print(&notify::manual::overview());
         return Ok(0);
     }
     if let Some(code) = codes::find(name) {
@@ -26,7 +34,8 @@ pub(super) fn main(args: &ExplainArgs) -> Result<u8> {
         stdio::print(&manual::template(template));
         return Ok(0);
     }
-    let names = probe::KINDS.iter().map(|k| k.name).chain(codes::CODES.iter().map(|c| c.code));
+    let kinds = probe::KINDS.iter().map(|k| k.name).chain(notify::CHANNELS.iter().map(|k| k.name));
+    let names = kinds.chain(codes::CODES.iter().map(|c| c.code));
     match did_you_mean(name, names.chain(templates.iter().map(|template| template.name.as_str()))) {
         Some(near) => anyhow::bail!("nothing is known of {name:?}; did you mean {near:?}?"),
         None => anyhow::bail!("nothing is known of {name:?}; `holdpoint explain` lists what there is"),
@@ -35,7 +44,9 @@ pub(super) fn main(args: &ExplainArgs) -> Result<u8> {
 
 /// Prints the schema.
 pub(super) fn schema() -> Result<u8> {
-    stdio::print(&format!("{}\n", serde_json::to_string_pretty(&plan_schema::schema())?));
+    let mut schema = plan_schema::schema();
+    schema["properties"]["notify"] = notify::declared::schema();
+    stdio::print(&format!("{}\n", serde_json::to_string_pretty(&schema)?));
     Ok(0)
 }
 
@@ -49,6 +60,10 @@ fn list() -> String {
         let help = template.help.as_deref().unwrap_or_default();
         let first = help.split_inclusive(['.', '\n']).next().unwrap_or_default().trim_end_matches(['.', '\n']);
         out.push_str(&format!("  {:<30} {first}\n", template.name));
+    }
+    out.push_str("\nChannels (`holdpoint explain notify` has what holds for all)\n");
+    for kind in notify::CHANNELS {
+        out.push_str(&format!("  {:<12} {}\n", kind.name, kind.summary));
     }
     out.push_str("\nDiagnostic codes\n");
     for code in codes::CODES {

@@ -10,6 +10,7 @@ use crate::checklist::uses::{Files, NoFiles};
 use crate::checklist::{self, Checklist, inputs};
 use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span, render};
 use crate::model::outline::{InputShown, Part};
+use crate::notify::Channels;
 use crate::plan::{self, Plan, Selection};
 use crate::run::Redactor;
 use crate::sys::env::Env;
@@ -24,6 +25,8 @@ pub(crate) struct Loaded {
     pub diagnostics: Diagnostics,
     /// The plan, when there are no errors.
     pub plan: Option<Plan>,
+    /// Who is told of the run.
+    pub channels: Channels,
     /// Masks the secrets among the inputs, in whatever is said of the checklist.
     pub redactor: Redactor,
 }
@@ -59,7 +62,8 @@ pub(crate) fn load(path: &Path, ask: &Ask<'_>) -> Result<Loaded> {
     let file = sources.add(name, text);
     if let Some((code, message)) = problem {
         diagnostics.push(Diagnostic::error(code, Span::new(file, 0, 0), message));
-        return Ok(Loaded { sources: Arc::new(sources), diagnostics, plan: None, redactor: Redactor::new(&[]) });
+        let (channels, redactor) = (Channels::default(), Redactor::new(&[]));
+        return Ok(Loaded { sources: Arc::new(sources), diagnostics, plan: None, channels, redactor });
     }
     load_from(sources, file, &Beside(path), diagnostics, ask)
 }
@@ -70,7 +74,8 @@ struct Beside<'a>(&'a Path);
 impl Files for Beside<'_> {
     fn read(&self, path: &str) -> std::result::Result<String, String> {
         let folder = self.0.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let real = |path: &Path| path.canonicalize().map_err(|error| format!("cannot read the file: {}", cause(&error)));
+        let real =
+            |path: &Path| path.canonicalize().map_err(|error| format!("cannot read the file: {}", cause(&error)));
         let (folder, file) = (real(folder)?, real(&folder.join(path))?);
         if !file.starts_with(&folder) {
             return Err("a link leads out of the folder of the checklist".to_owned());
@@ -102,18 +107,20 @@ fn load_from(
     let mut given = given(ask.inputs, &mut sources, &mut diagnostics)?;
     recall(ask.recorded, &mut given)?;
     let mut plan = None;
+    let mut channels = Channels::default();
     let mut redactor = Redactor::new(&[]);
     let sources = Arc::new(sources);
     if let Some(checklist) = checklist {
         let filled = fill(&checklist, &given, ask, &mut diagnostics);
         redactor = Redactor::new(&filled.secrets);
+        channels = Channels::read(&checklist, &filled, &sources, &mut diagnostics);
         plan = plan::build(checklist, filled, &selection, Arc::clone(&sources), &mut diagnostics);
     }
     diagnostics.sort();
     if let Some(plan) = plan.as_ref().filter(|_| !selection.is_everything()) {
         refuse_nothing(plan)?;
     }
-    Ok(Loaded { sources, diagnostics, plan, redactor })
+    Ok(Loaded { sources, diagnostics, plan, channels, redactor })
 }
 
 /// Refuses a selection that leaves no step of the checklist proper: it could never be a go.

@@ -15,6 +15,7 @@ mod init;
 mod known;
 mod load;
 mod moments;
+mod notify;
 mod past;
 mod people;
 mod prove;
@@ -28,6 +29,7 @@ mod signatures;
 mod signers;
 mod statements;
 mod stdio;
+mod tell;
 mod tick;
 mod timetable;
 mod verify;
@@ -85,6 +87,7 @@ fn dispatch(args: Args) -> Result<u8> {
         Command::Sign(args) => sign::main(&args),
         Command::Release(args) => release::main(&args),
         Command::Report(args) => past::report(&args),
+        Command::Notify(args) => notify::main(&args),
         Command::Prove(args) => prove::main(&args),
         Command::Verify(args) => verify::main(&args),
         Command::Import(args) => past::import(&args),

@@ -88,6 +88,22 @@ impl Wanted {
         good
     }
 
+    /// Writes those that are files once more, after something was added to the run.
+    pub(crate) fn write_again(&self, view: &RunView, export: &dyn Fn(&mut dyn Write) -> Result<()>) {
+        for (what, path) in self.reports.iter().filter(|(_, path)| path.as_os_str() != "-") {
+            let fill = |out: &mut dyn Write| self.fill(what, view, export, out);
+            if let Err(error) = deliver(path, &fill) {
+                stdio::say(&format!("warning: report {} stays as it was: {error:#}", path.display()));
+            }
+        }
+    }
+
+    /// Returns the first file that is written.
+    pub(crate) fn place(&self) -> Option<String> {
+        let files = self.reports.iter().map(|(_, path)| path).find(|path| path.as_os_str() != "-");
+        files.map(|path| path.display().to_string())
+    }
+
     fn fill(
         &self,
         what: &What,

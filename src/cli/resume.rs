@@ -20,9 +20,9 @@ use super::conduct::{Again, Job, Outcome, go_on, runtime};
 use super::load::{Ask, load};
 use super::past::open_existing;
 use super::reports::Wanted;
-use super::run::{accept, consent, patience};
+use super::run::{accept_with_channels, consent, patience};
 use super::signals::{self, Signals};
-use super::{Result, USAGE, stdio};
+use super::{Result, USAGE, stdio, tell};
 
 pub(super) fn main(args: &ResumeArgs) -> Result<u8> {
     let store = open_existing(&args.store.store)?;
@@ -71,7 +71,7 @@ pub(super) async fn take_up(
     let ask =
         Ask { inputs: wish.inputs, select: &selection, env: &world.env, complete: true, recorded: &header.inputs };
     let path = Path::new(&header.checklist.path);
-    let Some(mut plans) = accept(vec![load(path, &ask)?]) else { return Ok(None) };
+    let Some((mut plans, mut channels)) = accept_with_channels(vec![load(path, &ask)?]) else { return Ok(None) };
     let plan = Arc::new(plans.pop().context("a checklist has one plan")?);
     let mut point = Point::new(Arc::clone(&plan));
     let mut before = Vec::new();
@@ -102,7 +102,9 @@ pub(super) async fn take_up(
     let mut how = wish.how.clone();
     how.strict = header.strict;
     how.read_only |= header.options.iter().any(|option| option == "--read-only");
+    let channels = tell::who(channels.pop().unwrap_or_default(), &how, &world.env, false);
     let job = Job {
+        channels,
         allow_changes: how.allow_changes || (!how.read_only && consent(&plan)),
         how: &how,
         filters: header.options.clone(),

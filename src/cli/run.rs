@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::model::outline::Header;
 use crate::model::{Decision, RunId};
+use crate::notify::Channels;
 use crate::plan::Plan;
 use crate::run::{Identity, Past, Patience, Redactor};
 use crate::sys::World;
@@ -16,14 +17,14 @@ use super::conduct::{Job, carry_out, runtime};
 use super::load::{Ask, Loaded, load};
 use super::people::is_interactive;
 use super::reports::Wanted;
-use super::{Result, USAGE, moments, signals, stdio, waivers};
+use super::{Result, USAGE, moments, signals, stdio, tell, waivers};
 
 pub(super) fn main(args: &RunArgs) -> Result<u8> {
     let world = World::real();
     let past = args.at.as_deref().map(|text| moments::one(text, world.clock.now())).transpose()?;
     let ask = Ask { inputs: &args.inputs, select: &args.select, env: &world.env, complete: true, recorded: &[] };
     let loaded: Vec<Loaded> = args.files.iter().map(|path| load(path, &ask)).collect::<Result<_>>()?;
-    let Some(plans) = accept(loaded) else { return Ok(USAGE) };
+    let Some((plans, channels)) = accept_with_channels(loaded) else { return Ok(USAGE) };
     if plans.len() > 1 && !args.how.reports.is_empty() {
         anyhow::bail!("--report names one file, but there are {} checklists; run them one by one", plans.len());
     }
@@ -35,8 +36,9 @@ pub(super) fn main(args: &RunArgs) -> Result<u8> {
     let runtime = runtime()?;
     let signals = runtime.block_on(async { signals::listen() })?;
     let mut worst = Decision::Go;
-    for plan in plans {
+    for (plan, channels) in plans.into_iter().zip(channels) {
         let job = Job {
+            channels: tell::who(channels, &args.how, &world.env, past.is_some()),
             how: &args.how,
             allow_changes,
             filters: filters.clone(),
@@ -64,17 +66,23 @@ pub(super) fn main(args: &RunArgs) -> Result<u8> {
 
 /// Shows what is wrong with the checklists; nothing runs unless all of them are good.
 pub(crate) fn accept(loaded: Vec<Loaded>) -> Option<Vec<Plan>> {
-    let mut plans = Vec::new();
+    accept_with_channels(loaded).map(|(plans, _)| plans)
+}
+
+/// Shows what is wrong as [`accept`] does, and returns who is told of each run besides.
+pub(crate) fn accept_with_channels(loaded: Vec<Loaded>) -> Option<(Vec<Plan>, Vec<Channels>)> {
+    let (mut plans, mut channels) = (Vec::new(), Vec::new());
     let count = loaded.len();
     for loaded in loaded {
         stdio::tell(&loaded.complaints());
         plans.extend(loaded.plan);
+        channels.push(loaded.channels);
     }
     if plans.len() < count {
         stdio::say("nothing was run; `holdpoint explain CODE` tells more about a mistake");
         return None;
     }
-    Some(plans)
+    Some((plans, channels))
 }
 
 /// Makes the head of a new run.

@@ -146,6 +146,16 @@ pub const CODES: &[Code] = &[
         "Each step has exactly one probe, the thing that looks: `http`, `promql`, `log`, `exec`, `file`, `tcp`, `manual`, `wait`.",
     ),
     code(
+        "unknown-channel",
+        "there is no such channel",
+        "Each item under `notify` names one channel, with where it is, and may have the keys of that channel: `{ slack: \"{{ inputs.slack_webhook }}\", on: [no-go, go] }`. `holdpoint explain notify` lists the channels.",
+    ),
+    code(
+        "odd-secret",
+        "what should be a secret can be read",
+        "The URL of a webhook, a key or a token stands in the checklist itself, or comes from an input that is not declared as a secret. Whoever can read the checklist, the report or the record can then send in your name. Declare an input with `secret: true` and `env: NAME`, and write `{{ inputs.NAME }}`.",
+    ),
+    code(
         "two-probes",
         "the step has two probes",
         "Each step has exactly one probe. Make two steps of it; steps of one section run side by side.",

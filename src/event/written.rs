@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::{Answer, Checkpoint, Event, EventKind, Look, Release, Resumption, Signature, StepResult, Waivers};
+use super::{Answer, Checkpoint, Event, EventKind, Look, Notice, Release, Resumption, Signature, StepResult, Waivers};
 use crate::model::outline::{Header, SectionOutline, StepOutline};
 use crate::model::{Decision, RunId, SectionId, StepId};
 
@@ -37,6 +37,7 @@ pub(super) struct Written {
     what: Option<String>,
     waivers: Option<Waivers>,
     signature: Option<Box<Signature>>,
+    notice: Option<Notice>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -63,6 +64,7 @@ enum Name {
     ClockMoved,
     Waived,
     Signed,
+    Notified,
 }
 
 /// A section in full where it is planned, its name everywhere else.
@@ -108,6 +110,7 @@ impl TryFrom<Written> for Event {
             Name::ClockMoved => EventKind::ClockMoved { what: there(w.what, "what")? },
             Name::Waived => EventKind::Waived { waivers: there(w.waivers, "waivers")? },
             Name::Signed => EventKind::Signed { signature: there(w.signature, "signature")? },
+            Name::Notified => EventKind::Notified { notice: there(w.notice, "notice")? },
             Name::RunFinished => EventKind::RunFinished { took_ms: there(w.took_ms, "took_ms")? },
         };
         Ok(Event { seq: w.seq, at: w.at, kind })
@@ -158,6 +161,16 @@ mod tests {
         let answer = Answer::new(Outcome::Pass, "carol");
         back(EventKind::Answered { step, answer });
         back(EventKind::Decided { decision: Decision::Go, reasons: vec!["a".to_owned()] });
+        let sent = Notice {
+            channel: "grafana".to_owned(),
+            on: "start".to_owned(),
+            about: String::new(),
+            attempts: 1,
+            id: Some("7".to_owned()),
+            failed: None,
+        };
+        back(EventKind::Notified { notice: sent.clone() });
+        back(EventKind::Notified { notice: Notice { id: None, failed: Some("denied".to_owned()), ..sent } });
         back(EventKind::RunFinished { took_ms: 5 });
     }
 

@@ -93,6 +93,8 @@ impl Console {
             | EventKind::Waived { .. }
             | EventKind::Signed { .. } => story::line(&event.kind, &self.progress, ink),
             EventKind::Planned { .. }
+            // One that could not be sent is said when that is known, whoever watches.
+            | EventKind::Notified { .. }
             | EventKind::StepStarted { .. }
             | EventKind::Looked { .. }
             | EventKind::SectionFinished { .. }

@@ -111,6 +111,7 @@ impl Progress {
             | EventKind::Waiting { .. }
             | EventKind::Resumed { .. }
             | EventKind::ClockMoved { .. }
+            | EventKind::Notified { .. }
             | EventKind::Waived { .. }
             | EventKind::Signed { .. }
             | EventKind::SectionStarted { .. }

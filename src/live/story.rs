@@ -32,6 +32,7 @@ pub(super) fn line(kind: &EventKind, progress: &Progress, ink: Ink) -> Option<St
         | EventKind::Checked { .. }
         | EventKind::Interrupted { .. }
         | EventKind::Answered { .. }
+        | EventKind::Notified { .. }
         | EventKind::Decided { .. }
         | EventKind::RunFinished { .. } => return None,
     };

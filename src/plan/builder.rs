@@ -22,7 +22,7 @@ use crate::diag::{Diagnostic, Diagnostics, SourceMap, Span};
 use crate::model::outline::{OnNoData, Part, Role, SectionOutline};
 use crate::model::{Secret, SectionId, StepId};
 use crate::source::Sources;
-use crate::template::{Expression, Scope};
+use crate::template::{Expression, Place, Scope, Template};
 use crate::yaml::Node;
 
 /// Makes a plan. Every mistake is said; there is no plan when one of them is an error.
@@ -44,6 +44,7 @@ pub fn build(
         (soak::read(&checklist, builder.reading), signing::rules(&checklist.node, builder.reading));
     signing::check(&checklist.node, &builder.roles, builder.reading);
     soak::check_sections(&checklist, builder.reading);
+    note_inputs_of_messages(checklist.node.get("notify"), builder.reading);
     builder.settle_references(None);
     builder.everything(selection);
     builder.check_arguments();
@@ -312,6 +313,24 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
             self.reading.say(Diagnostic::error("unused-key", key.span, message).help(help));
         }
     }
+}
+
+/// Notes which inputs messages use. What else is wrong with a channel is said by whoever knows the kinds of channels.
+fn note_inputs_of_messages(node: Option<&Node>, reading: &mut Reading<'_>) {
+    let Some(node) = node else { return };
+    for (key, value) in node.map().unwrap_or_default() {
+        if key.text() != Some("when") {
+            note_inputs_of_messages(Some(value), reading);
+            continue;
+        }
+        let when = value.text().and_then(|text| Expression::parse(text).ok());
+        let used = when.map(|when| when.references()).unwrap_or_default();
+        reading.references.extend(used.into_iter().filter(|r| r.root == "inputs").map(|r| (r, value.span)));
+    }
+    node.list().unwrap_or_default().iter().for_each(|item| note_inputs_of_messages(Some(item), reading));
+    let template = node.text().and_then(|text| Template::parse(text, Place::Plain).ok());
+    let used = template.map(|template| template.references()).unwrap_or_default();
+    reading.references.extend(used.into_iter().filter(|r| r.root == "inputs").map(|r| (r, node.span)));
 }
 
 fn collect_captures(step: &Node, into: &mut HashSet<String>) {

@@ -9,8 +9,7 @@ use crate::diag::{Diagnostics, SourceMap};
 use crate::yaml;
 
 /// The formats by name; `auto` goes by the ending of the file's name.
-pub const FORMATS: &[&str] =
-    &["auto", "yaml", "json", "toml", "env", "ini", "compose", "requirements", "dockerfile"];
+pub const FORMATS: &[&str] = &["auto", "yaml", "json", "toml", "env", "ini", "compose", "requirements", "dockerfile"];
 
 /// Reads a text in a format, or in the one that the file's name tells.
 ///

@@ -1,4 +1,4 @@
-//! What is added to a run after it ended: a person's answer, and the decision that follows.
+//! What is added to a run after it ended: a person's answer, the decision that follows, and what became of messages.
 
 use chrono::{DateTime, Utc};
 
@@ -6,7 +6,7 @@ use super::fold::answerable;
 use super::store::{RunStore, StoreError};
 use super::{Head, LoadError, RunRecord, load};
 use crate::diag::near::did_you_mean;
-use crate::event::{Answer, Event, EventKind};
+use crate::event::{Answer, Event, EventKind, Notice};
 use crate::model::{Decision, RunId, StepId};
 
 /// Adds a person's answer to a step of a run. The run is verified first.
@@ -44,6 +44,22 @@ pub fn append_decision(
     at: DateTime<Utc>,
 ) -> Result<Head, StoreError> {
     append(store, record, EventKind::Decided { decision, reasons }, at)
+}
+
+/// Adds what became of messages to a run that is over or was left. `head` is the end of the run in the store.
+///
+/// # Errors
+/// The store cannot be written, or another process added something meanwhile.
+pub fn append_notices(
+    store: &mut dyn RunStore,
+    run: &RunId,
+    head: &Head,
+    notices: Vec<Notice>,
+    at: DateTime<Utc>,
+) -> Result<Head, StoreError> {
+    let event = |(seq, notice)| Event { seq, at, kind: EventKind::Notified { notice } };
+    let events: Vec<Event> = (head.seq + 1..).zip(notices).map(event).collect();
+    store.append(run, &events)
 }
 
 /// Why an answer was not taken.

@@ -120,6 +120,7 @@ impl Folding {
             EventKind::Released { section, release } => self.release(&section, at, release),
             EventKind::Paused { why, until } => self.change(|record| record.paused = Some(Paused { at, why, until })),
             EventKind::Resumed { resumption } => self.resume(at, resumption),
+            EventKind::Notified { notice } => self.change(|record| record.notices.push((at, notice))),
             EventKind::ClockMoved { what } => self.change(|record| record.clock.push((at, what))),
             EventKind::Waived { waivers } => self.change(|record| record.waivers = Some(waivers)),
             EventKind::Signed { signature } => self.sign(at, *signature),
@@ -144,6 +145,8 @@ impl Folding {
                 | EventKind::Waived { .. }
                 | EventKind::Decided { .. }
                 | EventKind::Resumed { .. }
+                // What happened is told when it has happened.
+                | EventKind::Notified { .. }
         );
         let ends = matches!(kind, EventKind::Paused { .. } | EventKind::RunFinished { .. });
         match (by_people, record.finished.is_some(), record.paused.is_some()) {
@@ -243,6 +246,7 @@ impl Folding {
             | EventKind::Paused { .. }
             | EventKind::Waiting { .. }
             | EventKind::ClockMoved { .. }
+            | EventKind::Notified { .. }
             | EventKind::Signed { .. }
             | EventKind::Resumed { .. }
             | EventKind::RunFinished { .. }

@@ -9,7 +9,7 @@ pub mod recorder;
 pub mod store;
 pub mod track;
 
-pub use answer::append_answer;
+pub use answer::{append_answer, append_notices};
 pub use fold::{FoldError, fold};
 pub use load::{LoadError, events, load, load_with};
 pub use recorder::{Handle, Recorder};
@@ -18,7 +18,7 @@ pub use track::{Point, Track};
 
 use chrono::{DateTime, Utc};
 
-use crate::event::{Answer, Checkpoint, Look, Release, Resumption, Signature, StepResult, Waivers};
+use crate::event::{Answer, Checkpoint, Look, Notice, Release, Resumption, Signature, StepResult, Waivers};
 use crate::model::outline::{Header, SectionOutline, StepOutline};
 use crate::model::{Decision, Outcome, RunId};
 
@@ -45,6 +45,8 @@ pub struct RunRecord {
     pub checkpoints: Vec<(DateTime<Utc>, Checkpoint)>,
     /// What was noticed of clocks.
     pub clock: Vec<(DateTime<Utc>, String)>,
+    /// The messages that were sent, or could not be.
+    pub notices: Vec<(DateTime<Utc>, Notice)>,
     /// The waivers in effect.
     pub waivers: Option<Waivers>,
     /// Who signed.
@@ -134,6 +136,7 @@ impl RunRecord {
             resumptions: Vec::new(),
             checkpoints: Vec::new(),
             clock: Vec::new(),
+            notices: Vec::new(),
             waivers: None,
             signatures: Vec::new(),
             evidence: 0,

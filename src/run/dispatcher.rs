@@ -375,6 +375,7 @@ impl Dispatcher {
     fn asked(&mut self, asked: Asked) {
         match asked {
             Asked::Leave => self.leaving = true,
+            Asked::Notified(notice) => self.emitter.emit(EventKind::Notified { notice }),
             Asked::Request(Request::Answer(step, answer)) => self.answered(&step, answer),
             Asked::Request(Request::Release(section, release)) => self.released(&section, release),
             Asked::Request(Request::Sign(signature)) => self.emitter.emit(EventKind::Signed { signature }),

@@ -40,7 +40,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
-use crate::event::{Event, EventKind, Request, Resumption, Waivers};
+use crate::event::{Event, EventKind, Notice, Request, Resumption, Waivers};
 use crate::model::outline::Header;
 use crate::model::{Decision, RunId};
 use crate::plan::Plan;
@@ -85,6 +85,8 @@ pub enum Asked {
     Request(Request),
     /// Nobody is going to answer here: the run leaves instead of waiting for people.
     Leave,
+    /// A message was sent, or could not be: it is kept.
+    Notified(Notice),
 }
 
 /// How a run is carried out.

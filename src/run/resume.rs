@@ -101,6 +101,10 @@ impl Point {
     /// Takes the next event. Events of steps that the plan does not have are told by [`Point::differs`].
     pub fn take(&mut self, event: &Event) {
         self.seq = event.seq;
+        if matches!(event.kind, EventKind::Notified { .. }) {
+            // It says nothing of the run: it may come when nobody looks any more.
+            return;
+        }
         self.last = event.at;
         let plans = |kind: &EventKind| {
             matches!(kind, EventKind::RunStarted { .. } | EventKind::Planned { .. } | EventKind::Resumed { .. })
@@ -154,6 +158,7 @@ impl Point {
             | EventKind::SectionStarted { .. }
             | EventKind::ClockMoved { .. }
             | EventKind::Waiting { .. }
+            | EventKind::Notified { .. }
             | EventKind::Signed { .. } => {}
         }
     }

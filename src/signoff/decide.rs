@@ -84,6 +84,7 @@ pub fn decide_against(
     weighed.iter().filter(|w| w.counted.waived).for_each(|w| remarks.add(w.counted.outcome.word(), w.line()));
     let mut remarks = remarks.end();
     let mut others = idle_waivers(record, &waivers, at);
+    others.extend(untold(record));
     others.extend(people.attention);
     remarks.extend(others.iter().cloned());
     let mut attention = attention.end();
@@ -252,6 +253,14 @@ fn on_the_way(record: &RunRecord) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Says which messages nobody got.
+fn untold(record: &RunRecord) -> impl Iterator<Item = String> {
+    let notices = &record.notices;
+    let later = |n: usize| notices[n + 1..].iter().map(|(_, notice)| notice);
+    let lost = move |n: usize| !later(n).any(|later| later.same(&notices[n].1));
+    notices.iter().enumerate().filter(move |(n, _)| lost(*n)).filter_map(|(_, (_, notice))| notice.words())
 }
 
 fn idle_waivers(record: &RunRecord, waivers: &[&Waiver], at: DateTime<Utc>) -> Vec<String> {

@@ -1,10 +1,11 @@
-//! The only door to the world: clock, HTTP, files, processes, environment. Real, or made up for tests.
+//! The only door to the world: clock, HTTP, mail, files, processes, environment. Real, or made up for tests.
 
 pub mod agent;
 pub mod clock;
 pub mod env;
 pub mod http;
 pub mod kubernetes;
+pub mod mail;
 pub mod process;
 
 use std::sync::Arc;

@@ -28,6 +28,8 @@ pub(super) fn escape(marked: &str, place: Place) -> Result<String, TemplateError
             Place::Promql => escape_promql(&mut out, value)?,
             Place::Json => escape_json(&mut out, value),
             Place::Regex => out.push_str(&regex::escape(value)),
+            Place::Mrkdwn => out.push_str(&mrkdwn(value)),
+            Place::Markdown => out.push_str(&markdown(value)),
         }
     }
     out.push_str(rest);
@@ -138,5 +140,41 @@ fn escape_json(out: &mut String, value: &str) {
         out.push_str(value);
     } else {
         out.push_str(&quoted);
+    }
+}
+
+/// Escapes for Slack's mrkdwn: the three characters that it reads as control characters.
+/// Source: <https://docs.slack.dev/messaging/formatting-message-text>, "Escaping text".
+pub(crate) fn mrkdwn(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Escapes for Markdown: what is punctuation there, and what would begin a list or a heading where a line begins.
+/// Source: CommonMark 0.31, section 2.4, "Backslash escapes".
+pub(crate) fn markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut begins, mut digits) = (true, false);
+    for c in text.chars() {
+        let always = matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '~' | '|');
+        let at_beginning = (begins && matches!(c, '-' | '+' | '=')) || (digits && matches!(c, '.' | ')'));
+        if always || at_beginning {
+            out.push('\\');
+        }
+        out.push(c);
+        digits = c.is_ascii_digit() && (begins || digits);
+        begins = c == '\n' || (begins && c == ' ');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_no_markup() {
+        assert_eq!(mrkdwn("a < b && <!channel>"), "a &lt; b &amp;&amp; &lt;!channel&gt;");
+        assert_eq!(markdown("*a* [b](c) 5 < 6"), r"\*a\* \[b\](c) 5 \< 6");
+        assert_eq!(markdown("- a\n1. b\n v1.2 - c"), "\\- a\n1\\. b\n v1.2 - c");
     }
 }

@@ -9,7 +9,7 @@ pub mod bind;
 mod escape;
 mod shell;
 
-pub(crate) use escape::promql_quotes;
+pub(crate) use escape::{markdown, mrkdwn, promql_quotes};
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -37,6 +37,10 @@ pub enum Place {
     Json,
     /// A regular expression.
     Regex,
+    /// A text in Slack's mrkdwn.
+    Mrkdwn,
+    /// A text in Markdown.
+    Markdown,
 }
 
 /// A text with `{{ }}`, checked.

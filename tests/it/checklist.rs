@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use holdpoint::checklist::{self, inputs};
 use holdpoint::diag::{Diagnostics, SourceMap, Span, codes, formats, render};
+use holdpoint::notify::{self, Channels};
 use holdpoint::plan::{self, Selection};
 use holdpoint::yaml;
 use serde_json::Value;
@@ -32,6 +33,7 @@ fn check(name: &str, text: &str) -> Checked {
         let given = inputs::Given::default();
         let root = Span::new(file, 0, 0);
         let filled = inputs::fill(&checklist.inputs, &given, |_| None, false, root, &mut diagnostics);
+        Channels::read(&checklist, &filled, &sources, &mut diagnostics);
         let everything = Selection::default();
         planned = plan::build(checklist, filled, &everything, Arc::clone(&sources), &mut diagnostics).is_some();
     }
@@ -205,6 +207,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "not-an-action",
     "nothing-to-compare",
     "odd-promql",
+    "odd-secret",
     "undefined-variable",
     "unknown-id",
     "unknown-role",
@@ -228,6 +231,10 @@ const BEYOND_A_SCHEMA: &[&str] = &[
 /// Files of the other codes whose fault a schema does not express either, with why.
 const BEYOND_A_SCHEMA_FILES: &[(&str, &str)] = &[
     ("bad-value--backoff.yaml", "a range of numbers"),
+    ("bad-value--channel-told-nothing.yaml", "a list is empty"),
+    ("bad-value--mail-address.yaml", "what a text says"),
+    ("bad-value--mail-user.yaml", "one key needs another"),
+    ("bad-value--pushed-label.yaml", "one name is taken"),
     ("bad-value--command.yaml", "a text is empty"),
     ("bad-value--keep.yaml", "one length is longer than another"),
     ("bad-value--method.yaml", "a word within a text"),
@@ -261,7 +268,9 @@ const BEYOND_A_SCHEMA_FILES: &[(&str, &str)] = &[
 
 #[test]
 fn the_schema_agrees_about_what_is_a_matter_of_form() {
-    let validator = jsonschema::validator_for(&plan::schema::schema()).expect("a valid schema");
+    let mut schema = plan::schema::schema();
+    schema["properties"]["notify"] = notify::declared::schema();
+    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
     let json = |name: &str, text: &str| -> Option<Value> {
         let (mut sources, mut diagnostics) = (SourceMap::new(), Diagnostics::new());
         let file = sources.add(name, text);

@@ -209,7 +209,8 @@ fn tree(requirement: &str, source: &str) -> TestEnv {
     env.write("data/people.csv", "id,name\n1,Jane\n");
     env.write(".env.example", "METRICS_PORT=8002\nLOG_LEVEL=info\n");
     env.write("Dockerfile", "FROM python:3.13-slim\nUSER app\nHEALTHCHECK CMD true\n");
-    let services = "services:\n  orders:\n    image: orders:1.4.2\n    depends_on: [cache]\n  cache:\n    image: cache:7\n";
+    let services =
+        "services:\n  orders:\n    image: orders:1.4.2\n    depends_on: [cache]\n  cache:\n    image: cache:7\n";
     env.write("compose.yaml", services);
     env.write("prometheus.yml", "scrape_configs:\n  - job_name: service\n");
     env.write("requirements.txt", &format!("# pinned\nflask==3.0.0\n{requirement}\n"));

@@ -97,10 +97,16 @@ fn examples() -> Vec<(&'static str, String)> {
         ("gitlab-token", format!("{}-{}", "glpat", b(20))),
         ("bitbucket-token", format!("{}{}", "ATBB", b(32))),
         ("slack-token", format!("{}-1234567890-{}", "xoxb", b(24))),
-        ("slack-webhook", format!("https://hooks.{}.com/services/T{}/B{}/{}", "slack", capitals(8), capitals(8), b(24))),
+        (
+            "slack-webhook",
+            format!("https://hooks.{}.com/services/T{}/B{}/{}", "slack", capitals(8), capitals(8), b(24)),
+        ),
         ("discord-webhook", format!("https://{}.com/api/webhooks/123456789012345678/{}", "discord", b(68))),
         ("discord-token", format!("{}.{}.{}", "MTIzNDU2Nzg5MDEyMzQ1Njc4", b(6), b(27))),
-        ("teams-webhook", format!("https://firm.webhook.{}.com/webhookb2/{}/IncomingWebhook/{}/{}", "office", h(36), h(32), h(36))),
+        (
+            "teams-webhook",
+            format!("https://firm.webhook.{}.com/webhookb2/{}/IncomingWebhook/{}/{}", "office", h(36), h(32), h(36)),
+        ),
         ("telegram-token", format!("123456789:{}{}", "AA", b(33))),
         ("stripe-key", format!("{}_live_{}", "sk", b(24))),
         ("sendgrid-key", format!("{}.{}.{}", "SG", b(22), b(43))),
@@ -167,10 +173,8 @@ async fn every_detector_finds_its_example_and_nobody_elses() {
 
 #[tokio::test]
 async fn a_scan_counts_by_detector_and_looks_only_for_what_is_asked() {
-    let tree = Tree::new(&[
-        ("a.py", "password = 's3cr3t!pw'\npassword = \"0ther-pw1\"\n"),
-        ("b.txt", "jane.doe@firm.tld\n"),
-    ]);
+    let tree =
+        Tree::new(&[("a.py", "password = 's3cr3t!pw'\npassword = \"0ther-pw1\"\n"), ("b.txt", "jane.doe@firm.tld\n")]);
     let spec = |text: &str| format!("{{ path: '{}', {text} }}", tree.at("").display());
     let wants = ["found[password]", "found[jwt]", "findings_count"];
     let seen = Probing::new().look("file", &wants, &spec("secrets: true")).await;
@@ -195,7 +199,9 @@ async fn what_git_ignores_is_left_out_and_hidden_files_are_not() {
         ("sub/local.txt", secret),
         ("sub/z.txt", secret),
     ]);
-    let files = |found: Vec<String>| found.iter().map(|f| f.split(':').next().unwrap_or_default().to_owned()).collect::<Vec<_>>();
+    let files = |found: Vec<String>| {
+        found.iter().map(|f| f.split(':').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
     let found = files(tree.findings(json!({ "secrets": true })).await);
     assert_eq!(found, [".env.sample", "kept.log", "sub/z.txt"]);
     let found = files(tree.findings(json!({ "secrets": true, "gitignore": false })).await);
@@ -342,11 +348,15 @@ fn ordinary() -> impl Strategy<Value = String> {
         base64.clone().prop_map(|b| format!("      \"integrity\": \"sha512-{b}\",")),
         base64.clone().prop_map(|b| format!("  integrity sha512-{b}")),
         base64.prop_map(|b| format!("golang.org/x/sys v0.30.0 h1:{}=", &b[..43])),
-        (1_000_000_000u64..2_000_000_000).prop_map(|t| format!("{{\"ts\": {t}, \"ms\": {t}123, \"us\": {t}123456, \"ns\": {t}123456789}}")),
+        (1_000_000_000u64..2_000_000_000)
+            .prop_map(|t| format!("{{\"ts\": {t}, \"ms\": {t}123, \"us\": {t}123456, \"ns\": {t}123456789}}")),
         (2000u32..2100, 1u32..13, 1u32..29, 0u32..24, 0u32..60).prop_map(|(y, m, d, h, min)| {
-            format!("{y}-{m:02}-{d:02}T{h:02}:{min:02}:00.123456+01:00 {y}{m:02}{d:02}{h:02}{min:02}00 {y}{m:02}{d:02}Z")
+            format!(
+                "{y}-{m:02}-{d:02}T{h:02}:{min:02}:00.123456+01:00 {y}{m:02}{d:02}{h:02}{min:02}00 {y}{m:02}{d:02}Z"
+            )
         }),
-        (0u32..100, 0u32..100, 0u32..100, 0u32..10000).prop_map(|(a, b, c, d)| format!("version = \"{a}.{b}.{c}\" v{a}.{b}.{c}-rc.{d} {a}.{b}.{c}.{d}")),
+        (0u32..100, 0u32..100, 0u32..100, 0u32..10000)
+            .prop_map(|(a, b, c, d)| format!("version = \"{a}.{b}.{c}\" v{a}.{b}.{c}-rc.{d} {a}.{b}.{c}.{d}")),
         (0.0..1e9f64, any::<i32>()).prop_map(|(a, b)| format!("x = {a} + {b} * 0.1234567890123456")),
         "[a-z]{1,9}( [a-z]{1,9}){3,12}\\.",
         "[a-z]{1,8}(_[a-z]{1,8}){1,4} = [a-z]{1,8}\\.[a-z]{1,8}\\([a-z]{1,6}\\);",

@@ -42,7 +42,10 @@ fn between<'a>(text: &'a str, mark: &str) -> &'a str {
 fn cells(text: &str) -> Vec<Vec<String>> {
     let lines: Vec<_> = text.lines().collect();
     let is_head = |n: usize| lines.get(n + 1).is_some_and(|next| next.starts_with("| ---"));
-    let rows = lines.iter().enumerate().filter(|(n, line)| line.starts_with("| ") && !line.starts_with("| ---") && !is_head(*n));
+    let rows = lines
+        .iter()
+        .enumerate()
+        .filter(|(n, line)| line.starts_with("| ") && !line.starts_with("| ---") && !is_head(*n));
     rows.map(|(_, line)| {
         let inner = line.trim_start_matches('|').trim_end().trim_end_matches('|');
         inner.split('|').map(|cell| cell.trim().to_owned()).collect()
@@ -60,11 +63,14 @@ fn rows() -> Vec<Row> {
     let parts = between(&text, "processes").split("\n### ").skip(1);
     let of = |part: &str| {
         let process = part.lines().next().unwrap_or_default().trim().to_owned();
-        cells(part).into_iter().map(move |cells| {
-            let [what, steps, how, why] = cells.as_slice() else { panic!("{process}: {cells:?}") };
-            let steps = quoted(steps);
-            Row { process: process.clone(), what: what.clone(), steps, how: how.clone(), why: why.clone() }
-        }).collect::<Vec<_>>()
+        cells(part)
+            .into_iter()
+            .map(move |cells| {
+                let [what, steps, how, why] = cells.as_slice() else { panic!("{process}: {cells:?}") };
+                let steps = quoted(steps);
+                Row { process: process.clone(), what: what.clone(), steps, how: how.clone(), why: why.clone() }
+            })
+            .collect::<Vec<_>>()
     };
     parts.flat_map(of).collect()
 }
@@ -116,7 +122,8 @@ fn every_row_names_steps_that_are_there_and_are_what_it_says() {
     for row in &rows {
         let at = format!("{}: {}", row.process, row.what);
         let kinds: Vec<bool> = row.steps.iter().filter_map(|step| steps.get(step).copied()).collect();
-        problems.extend(row.steps.iter().filter(|step| !steps.contains_key(*step)).map(|step| format!("{at}: no {step}")));
+        problems
+            .extend(row.steps.iter().filter(|step| !steps.contains_key(*step)).map(|step| format!("{at}: no {step}")));
         let fits = match row.how.as_str() {
             "automated" => !kinds.is_empty() && kinds.iter().all(|manual| !manual),
             "people" => !kinds.is_empty() && kinds.iter().all(|manual| *manual),
@@ -138,8 +145,7 @@ fn every_row_names_steps_that_are_there_and_are_what_it_says() {
 fn every_step_comes_from_a_process_or_is_said_to_be_of_our_own() {
     let text = readme();
     let named: BTreeSet<String> = rows().into_iter().flat_map(|row| row.steps).collect();
-    let own: BTreeSet<String> =
-        cells(between(&text, "own steps")).iter().flat_map(|cells| quoted(&cells[0])).collect();
+    let own: BTreeSet<String> = cells(between(&text, "own steps")).iter().flat_map(|cells| quoted(&cells[0])).collect();
     let all: BTreeSet<String> = steps().into_keys().filter(|step| !step.starts_with("demo#")).collect();
     let lost: Vec<_> = all.iter().filter(|step| !named.contains(*step) && !own.contains(*step)).collect();
     assert!(lost.is_empty(), "neither in a row nor among our own: {lost:#?}");

@@ -26,6 +26,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("attestation", &["model", "event", "record", "signoff"]),
     ("report", &["model", "stats", "event", "record", "signoff", "template", "judge"]),
     ("live", &["model", "event", "sys", "record", "report"]),
+    (
+        "notify",
+        &["model", "diag", "event", "yaml", "shape", "template", "sys", "checklist", "record", "signoff", "report"],
+    ),
     ("demo", &["sys"]),
 ];
 
@@ -84,6 +88,7 @@ fn outside_libraries_are_known_in_one_place_each() {
         ("quick_junit", &["report/"]),
         ("rusqlite", &["record/store/"]),
         ("clap", &["cli/"]),
+        ("lettre", &["sys/mail.rs"]),
         ("reqwest", &["sys/http"]),
         ("kube", &["sys/kubernetes/"]),
         ("promql_parser", &["promql/"]),

@@ -54,6 +54,7 @@ const TOP: &[Field] = &[
     field("on_go", STEPS, "Actions after a go."),
     field("on_no_go", STEPS, "Actions after a no-go."),
     field("always", STEPS, "Actions after every decision and after an interruption."),
+    field("notify", Shape::List(&Shape::Any), "Who is told of the run; each item names one channel."),
     field("signoff", Shape::Object(&SIGNOFF), "Who must sign."),
     field(
         "templates",
@@ -151,14 +152,8 @@ const SECTION_KEYS: &[Field] = &[
 ];
 
 /// Parts of the language that this version refuses rather than ignores: where they stand, and the key.
-pub const NOT_YET: &[(Level, &str)] = &[
-    (Level::Top, "notify"),
-    (Level::Step, "from"),
-    (Level::Step, "attach"),
-    (Level::Step, "dns"),
-    (Level::Step, "tls"),
-    (Level::Step, "git"),
-];
+pub const NOT_YET: &[(Level, &str)] =
+    &[(Level::Step, "from"), (Level::Step, "attach"), (Level::Step, "dns"), (Level::Step, "tls"), (Level::Step, "git")];
 
 /// Where a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,8 +21,19 @@ const MOST_USES: usize = 2_000;
 
 /// Keys that one use gives to each of several steps.
 const FOR_ALL: &[&str] = &[
-    "required", "trial", "timeout", "retry", "source", "on_no_data", "why", "runbook", "owner", "contact", "tags",
-    "priority", "evidence",
+    "required",
+    "trial",
+    "timeout",
+    "retry",
+    "source",
+    "on_no_data",
+    "why",
+    "runbook",
+    "owner",
+    "contact",
+    "tags",
+    "priority",
+    "evidence",
 ];
 
 pub(super) struct Expander<'a> {
@@ -221,7 +232,8 @@ impl<'a> Expander<'a> {
                 continue;
             }
             self.diagnostics.push(match did_you_mean(name, names()) {
-                Some(_) => Diagnostic::error("unknown-key", key.span, format!("a step has no key {name:?}")).near(name, names()),
+                Some(_) => Diagnostic::error("unknown-key", key.span, format!("a step has no key {name:?}"))
+                    .near(name, names()),
                 None => {
                     let message = format!("{name:?} cannot stand beside `uses`: the template brings what looks");
                     Diagnostic::error("two-probes", key.span, message).help("make two steps of it")
@@ -387,7 +399,8 @@ fn refused(mut step: Node) -> Node {
     let Some((key, value)) = uses else { return step };
     if entries.iter().all(|(key, _)| key.text() != Some("name")) {
         let name = Data::Scalar { text: "name".into(), style: Style::Plain };
-        entries.push((Node { span: key.span, data: name }, text_like(&value, value.text().unwrap_or("step").to_owned())));
+        entries
+            .push((Node { span: key.span, data: name }, text_like(&value, value.text().unwrap_or("step").to_owned())));
     }
     let mark = Data::Scalar { text: REFUSED.into(), style: Style::Plain };
     entries.push((Node { span: key.span, data: mark }, Node { span: key.span, data: Data::List(Vec::new()) }));

@@ -62,7 +62,9 @@ pub(super) fn read(text: &str) -> Result<Dockerfile, String> {
             }
             ("ARG", None) => arguments.extend(pairs(rest)),
             (known, Some(stage)) if is_known(known) => stage.does.take(known, rest),
-            (known, None) if is_known(known) => return Err(format!("line {line}: {known} stands before the first FROM")),
+            (known, None) if is_known(known) => {
+                return Err(format!("line {line}: {known} stands before the first FROM"));
+            }
             _ => return Err(format!("line {line}: {word} is no instruction of a Dockerfile")),
         }
     }
@@ -74,8 +76,23 @@ pub(super) fn read(text: &str) -> Result<Dockerfile, String> {
 
 fn is_known(word: &str) -> bool {
     const WORDS: &[&str] = &[
-        "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD",
-        "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
+        "ADD",
+        "ARG",
+        "CMD",
+        "COPY",
+        "ENTRYPOINT",
+        "ENV",
+        "EXPOSE",
+        "HEALTHCHECK",
+        "LABEL",
+        "MAINTAINER",
+        "ONBUILD",
+        "RUN",
+        "SHELL",
+        "STOPSIGNAL",
+        "USER",
+        "VOLUME",
+        "WORKDIR",
     ];
     WORDS.contains(&word)
 }
@@ -123,7 +140,8 @@ fn heredocs(line: &str) -> Vec<String> {
     if !["RUN", "COPY", "ADD"].iter().any(|word| line.to_ascii_uppercase().starts_with(word)) {
         return Vec::new();
     }
-    let starts = line.match_indices("<<").filter(|(at, _)| !line[at + 2..].starts_with('<') && !line[..*at].ends_with('<'));
+    let starts =
+        line.match_indices("<<").filter(|(at, _)| !line[at + 2..].starts_with('<') && !line[..*at].ends_with('<'));
     let end = |at: usize| {
         let rest = line[at + 2..].trim_start_matches('-').trim_start_matches(['"', '\'']);
         rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()
@@ -233,7 +251,8 @@ impl Dockerfile {
     pub(super) fn unpinned(&self) -> Vec<String> {
         let loose = |image: &Image| {
             let tag = image.tag.as_deref().unwrap_or_default();
-            image.digest.is_none() && (tag.is_empty() || tag == "latest" || tag.contains('$') || image.name.contains('$'))
+            image.digest.is_none()
+                && (tag.is_empty() || tag == "latest" || tag.contains('$') || image.name.contains('$'))
         };
         let stages = self.stages.iter().filter(|stage| stage.image.as_ref().is_some_and(loose));
         stages.map(|stage| format!("{} (line {})", stage.from, stage.line)).collect()
@@ -296,7 +315,8 @@ CMD [\"python\", \"main.py\"]
 
     #[test]
     fn loose_images_are_listed() {
-        let text = "ARG TAG\nFROM python\nFROM node:latest AS web\nFROM alpine:$TAG\nFROM web\nFROM scratch\nFROM go:1.25\n";
+        let text =
+            "ARG TAG\nFROM python\nFROM node:latest AS web\nFROM alpine:$TAG\nFROM web\nFROM scratch\nFROM go:1.25\n";
         let loose = read(text).expect("readable").unpinned();
         assert_eq!(loose, ["python (line 2)", "node:latest (line 3)", "alpine:$TAG (line 4)"]);
         assert!(read(TEXT).expect("readable").unpinned().is_empty());

@@ -32,7 +32,10 @@ fn by_name(path: &Path) -> Option<&'static str> {
         return Some("requirements");
     }
     let docker = ["dockerfile", "containerfile"];
-    docker.iter().any(|word| name == *word || name.starts_with(&format!("{word}.")) || ending == *word).then_some("dockerfile")
+    docker
+        .iter()
+        .any(|word| name == *word || name.starts_with(&format!("{word}.")) || ending == *word)
+        .then_some("dockerfile")
 }
 
 /// Reads a text in a format, or in the one that the file's name tells. `open` returns the text of a file that it includes.
@@ -90,9 +93,11 @@ impl Document {
 /// Takes out what is not there, so that `exists` and `absent` tell.
 fn without_nulls(value: Json) -> Json {
     match value {
-        Json::Object(map) => {
-            map.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, without_nulls(value))).collect()
-        }
+        Json::Object(map) => map
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key, without_nulls(value)))
+            .collect(),
         Json::Array(items) => items.into_iter().map(without_nulls).collect(),
         other => other,
     }

@@ -98,7 +98,9 @@ impl Env {
 
     /// Lists the names whose value is empty.
     pub(super) fn unset(&self) -> Vec<String> {
-        self.names(|name| self.pairs.iter().rfind(|(other, _)| other == name).is_some_and(|(_, value)| value.is_empty()))
+        self.names(|name| {
+            self.pairs.iter().rfind(|(other, _)| other == name).is_some_and(|(_, value)| value.is_empty())
+        })
     }
 
     fn names(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
@@ -134,21 +136,17 @@ mod tests {
     fn what_stands_twice_is_said_and_the_last_one_counts() {
         let env = read("A=1\nB=2\nA=\n").expect("readable");
         assert_eq!(env.json(), json!({ "A": "", "B": "2" }));
-        assert_eq!((env.keys(), env.duplicates(), env.unset()), (
-            vec!["A".to_owned(), "B".to_owned()],
-            vec!["A".to_owned()],
-            vec!["A".to_owned()],
-        ));
+        assert_eq!(
+            (env.keys(), env.duplicates(), env.unset()),
+            (vec!["A".to_owned(), "B".to_owned()], vec!["A".to_owned()], vec!["A".to_owned()],)
+        );
     }
 
     #[test]
     fn what_is_no_variable_is_said_with_its_line() {
-        for (text, why) in [
-            ("A=1\nB", "line 2"),
-            ("A='x\ny'\n= 1", "line 3"),
-            ("A=1\nB=\"x", "line 2: a quote"),
-            ("a b=1", "line 1"),
-        ] {
+        for (text, why) in
+            [("A=1\nB", "line 2"), ("A='x\ny'\n= 1", "line 3"), ("A=1\nB=\"x", "line 2: a quote"), ("a b=1", "line 1")]
+        {
             let error = read(text).expect_err(text);
             assert!(error.contains(why), "{error}");
         }

@@ -143,8 +143,7 @@ impl Spec {
             let size = std::fs::metadata(path).map_err(|e| cause(path, &e))?.len();
             bounded(path, size)?
         };
-        let document =
-            text.clone().and_then(|text| documents::read(&text, self.format.as_deref(), path, &further));
+        let document = text.clone().and_then(|text| documents::read(&text, self.format.as_deref(), path, &further));
         match &document {
             Ok(document) => {
                 self.json.measure("the file", Ok(document.json()), measures);

@@ -30,7 +30,11 @@ pub const KIND: ProbeKind = ProbeKind {
         measure("age", Kind::Duration, "The time since the last change of the content."),
         measure("mode", Kind::Text, "The permissions in octal: 0644."),
         measure("sha256", Kind::Text, "The SHA-256 digest of the content in hexadecimal."),
-        measure("count", Kind::Number, "How many files the path or the glob stands for; of a scan, how many were scanned."),
+        measure(
+            "count",
+            Kind::Number,
+            "How many files the path or the glob stands for; of a scan, how many were scanned.",
+        ),
         measure(
             "unpinned",
             Kind::Set,

@@ -268,7 +268,8 @@ fn version(part: &str) -> Option<(&'static str, &str)> {
 
 /// Tells whether a specifier lets one version through: `==1.2.3` or `===1.2.3`, and no `==1.2.*`.
 fn is_exact(specifier: &str) -> bool {
-    let exact = |part: &str| version(part).is_some_and(|(op, version)| matches!(op, "==" | "===") && !version.contains('*'));
+    let exact =
+        |part: &str| version(part).is_some_and(|(op, version)| matches!(op, "==" | "===") && !version.contains('*'));
     specifier.split(',').any(exact)
 }
 
@@ -280,7 +281,8 @@ fn is_fixed(url: &str) -> bool {
     }
     let (address, fragment) = url.split_once('#').unwrap_or((url, ""));
     let digest = ["sha256=", "sha384=", "sha512="].iter().any(|kind| fragment.contains(kind));
-    let commit = address.rsplit_once('@').is_some_and(|(_, at)| at.len() >= 40 && at.chars().all(|c| c.is_ascii_hexdigit()));
+    let commit =
+        address.rsplit_once('@').is_some_and(|(_, at)| at.len() >= 40 && at.chars().all(|c| c.is_ascii_hexdigit()));
     digest || commit
 }
 
@@ -344,8 +346,14 @@ mod tests {
             assert_eq!(unpinned(line), [""; 0], "{line}");
         }
         for line in [
-            "flask", "flask>=3", "flask~=3.0", "flask==3.*", "flask!=2", "g @ https://files.example.com/g-1.0.whl",
-            "-e git+https://git.example.com/h.git@main#egg=h", "requests[socks]",
+            "flask",
+            "flask>=3",
+            "flask~=3.0",
+            "flask==3.*",
+            "flask!=2",
+            "g @ https://files.example.com/g-1.0.whl",
+            "-e git+https://git.example.com/h.git@main#egg=h",
+            "requests[socks]",
         ] {
             assert_eq!(unpinned(line).len(), 1, "{line}");
         }
@@ -355,7 +363,10 @@ mod tests {
     #[test]
     fn includes_and_constraints_are_followed_once() {
         let all = read_all(&[
-            ("requirements.txt", "-r more/base.txt\n--requirement=more/base.txt\n-c pins.txt\nFlask_Login\n--index-url https://u:p@pypi.example.com/simple\n"),
+            (
+                "requirements.txt",
+                "-r more/base.txt\n--requirement=more/base.txt\n-c pins.txt\nFlask_Login\n--index-url https://u:p@pypi.example.com/simple\n",
+            ),
             ("more/base.txt", "-r ../requirements.txt\njinja2>=3\n"),
             ("pins.txt", "flask-login==0.6.3\njinja2>=2\n"),
         ]);

@@ -107,7 +107,9 @@ impl Grafana {
     ) -> Result<Came, Failure> {
         let answer = match fetch(asked, &filled.uid).await? {
             Ok(answer) => answer,
-            Err(why) => return Ok(Came { measures: measure::gone(&self.wants, &why), notes: Vec::new(), looked: None }),
+            Err(why) => {
+                return Ok(Came { measures: measure::gone(&self.wants, &why), notes: Vec::new(), looked: None });
+            }
         };
         let unreadable = |why: String| Failure::lasting(format!("{}: {why}", asked.through()));
         let mut dashboard = Dashboard::read(&answer).map_err(unreadable)?;
@@ -117,14 +119,19 @@ impl Grafana {
             dashboard.panels.iter().zip(faults).map(|(placed, fault)| Panel::read(placed, fault)).collect();
         let mut remarks = std::mem::take(&mut dashboard.remarks);
         let now = look.world.clock.now();
-        let named = dashboard.rows.iter().chain(panels.iter().map(|panel| &panel.title)).any(|title| title.contains(['$', '[']));
+        let named = dashboard
+            .rows
+            .iter()
+            .chain(panels.iter().map(|panel| &panel.title))
+            .any(|title| title.contains(['$', '[']));
         let runs = OF_DATA.iter().chain(OF_RUN).any(|name| self.wants.any(name));
         let dated = runs || self.wants.any("markers");
         let period = match (self.spec.last, dated) {
             (Some(length), _) => Period::last(now, length),
             (None, true) => {
                 let end = |end: &Option<String>, usual: &str| end.clone().unwrap_or_else(|| usual.to_owned());
-                Period::read(&end(&dashboard.from, "now-6h"), &end(&dashboard.to, "now"), now).map_err(Failure::lasting)?
+                Period::read(&end(&dashboard.from, "now-6h"), &end(&dashboard.to, "now"), now)
+                    .map_err(Failure::lasting)?
             }
             (None, false) => Period::last(now, std::time::Duration::from_secs(3600)),
         };
@@ -133,7 +140,8 @@ impl Grafana {
             request.push_str(&format!(", from {} to {}", time(period.from), time(period.to)));
         }
         let sources = DataSources::new(asked);
-        let resolving = Resolving { asked, sources: &sources, period, dashboard: &dashboard.title, given: &filled.vars };
+        let resolving =
+            Resolving { asked, sources: &sources, period, dashboard: &dashboard.title, given: &filled.vars };
         let vars = match runs || named || !filled.vars.is_empty() {
             true => resolving.all(&dashboard.variables, &mut remarks).await?,
             false => Vars::default(),

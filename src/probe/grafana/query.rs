@@ -122,7 +122,8 @@ impl Running<'_> {
         }
         if !bodies.is_empty() {
             let shown: Vec<&str> = panel.shown().map(|query| query.ref_id.as_str()).collect();
-            let asked: Vec<String> = bodies.iter().filter_map(|body| body["refId"].as_str()).map(str::to_owned).collect();
+            let asked: Vec<String> =
+                bodies.iter().filter_map(|body| body["refId"].as_str()).map(str::to_owned).collect();
             let answered = self.ask(&bodies, period).await?;
             for ref_id in asked.into_iter().filter(|id| shown.contains(&id.as_str())) {
                 let given = answered.of(&ref_id);

@@ -88,7 +88,8 @@ impl<'a> DataSources<'a> {
             return Ok(Ok(DataSource::own(&name, kind)));
         }
         let all = self.all().await?;
-        let found = all.iter().find(|source| source.uid == name).or_else(|| all.iter().find(|source| source.name == name));
+        let found =
+            all.iter().find(|source| source.uid == name).or_else(|| all.iter().find(|source| source.name == name));
         let default = || all.iter().find(|source| source.is_default && kind.is_none_or(|kind| kind == source.kind));
         let of_kind = || all.iter().find(|source| kind.is_some_and(|kind| kind == source.kind));
         let found = match name.as_str() {

@@ -259,9 +259,8 @@ mod tests {
         let github = r#"<https://h/a?page=1>; rel="prev", <https://h/a?x=1,2&page=3>; rel="next", <https://h/a?page=9>; rel="last""#;
         assert_eq!(split(github).into_iter().find_map(next_of), Some("https://h/a?x=1,2&page=3"));
         let sentry = r#"<https://h/i?cursor=0:0:1>; rel="previous"; results="false"; cursor="0:0:1", <https://h/i?cursor=0:100:0>; rel="next"; results="NEXT"; cursor="0:100:0""#;
-        let find = |results: &str| {
-            split(&sentry.replace("NEXT", results)).into_iter().find_map(next_of).map(str::to_owned)
-        };
+        let find =
+            |results: &str| split(&sentry.replace("NEXT", results)).into_iter().find_map(next_of).map(str::to_owned);
         assert_eq!(find("true").as_deref(), Some("https://h/i?cursor=0:100:0"));
         assert_eq!(find("false"), None);
     }

@@ -109,6 +109,7 @@ impl Change {
             | EventKind::Released { .. }
             | EventKind::Waiting { .. }
             | EventKind::ClockMoved { .. }
+            | EventKind::Notified { .. }
             | EventKind::Waived { .. }
             | EventKind::Signed { .. }
             | EventKind::Interrupted { .. }

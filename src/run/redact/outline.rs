@@ -31,6 +31,10 @@ pub(super) fn event(redactor: &Redactor, kind: &mut EventKind) {
             text(redactor, &mut waivers.file);
             waivers.waivers.iter_mut().for_each(|one| waiver(redactor, one));
         }
+        EventKind::Notified { notice } => {
+            text(redactor, &mut notice.channel);
+            texts(redactor, notice.failed.iter_mut().chain(&mut notice.id));
+        }
         EventKind::Resumed { resumption } => texts(redactor, &mut resumption.accepted),
         // A signed text is checked for secrets before it is signed: to mask it here would break it.
         EventKind::Signed { .. }
@@ -73,7 +77,19 @@ fn head(redactor: &Redactor, header: &mut Header) {
 }
 
 fn checklist_head(redactor: &Redactor, head: &mut ChecklistHead) {
-    let ChecklistHead { path: _, digest: _, parts: _, name, stage, service, description, owner, risk, estimates, links } = head;
+    let ChecklistHead {
+        path: _,
+        digest: _,
+        parts: _,
+        name,
+        stage,
+        service,
+        description,
+        owner,
+        risk,
+        estimates,
+        links,
+    } = head;
     text(redactor, name);
     texts(redactor, [stage, service, description, owner, risk].into_iter().flatten());
     texts(redactor, estimates.values_mut().chain(links.values_mut()));

@@ -145,6 +145,7 @@ impl Rejudging {
             | EventKind::Waiting { .. }
             | EventKind::Resumed { .. }
             | EventKind::ClockMoved { .. }
+            | EventKind::Notified { .. }
             | EventKind::Waived { .. }
             | EventKind::Signed { .. }
             | EventKind::Interrupted { .. }

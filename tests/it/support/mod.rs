@@ -18,6 +18,7 @@ mod recorded;
 pub(crate) mod records;
 pub(crate) mod rogue;
 pub(crate) mod secure;
+pub(crate) mod smtp;
 pub(crate) mod socket;
 pub(crate) mod ssh;
 pub(crate) mod world;

@@ -269,7 +269,7 @@ fn sample(name: &'static str, decision: Decision, reasons: &[&str], sections: Ve
     Sample { name, record: run(sections).into(), ruling: ruling(decision, reasons) }
 }
 
-fn ruling(decision: Decision, reasons: &[&str]) -> Ruling {
+pub(crate) fn ruling(decision: Decision, reasons: &[&str]) -> Ruling {
     let reasons = reasons.iter().map(|r| (*r).to_owned()).collect();
     Ruling {
         decision,
@@ -282,7 +282,7 @@ fn ruling(decision: Decision, reasons: &[&str]) -> Ruling {
     }
 }
 
-fn run(sections: Vec<SectionRecord>) -> RunRecord {
+pub(crate) fn run(sections: Vec<SectionRecord>) -> RunRecord {
     let header = Header {
         tool: "0.1.0".into(),
         checklist: ChecklistHead {
@@ -351,11 +351,11 @@ pub(crate) fn finding(subject: &str, expected: &str, observed: &str, outcome: Ou
     }
 }
 
-fn passed(name: &str, subject: &str, observed: &str) -> StepRecord {
+pub(crate) fn passed(name: &str, subject: &str, observed: &str) -> StepRecord {
     judged(name, Outcome::Pass, vec![finding(subject, observed, observed, Outcome::Pass)], "")
 }
 
-fn judged(name: &str, outcome: Outcome, findings: Vec<Finding>, reason: &str) -> StepRecord {
+pub(crate) fn judged(name: &str, outcome: Outcome, findings: Vec<Finding>, reason: &str) -> StepRecord {
     let mut measures = Measures::new();
     measures.plain("status", Value::Number(200.0));
     let observation = Observation::new("GET http://127.0.0.1:8080/health", Found::Measures(measures));

@@ -88,13 +88,7 @@ pub const DETECTORS: &[Detector] = &[
         Check::Form,
         r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\r|\\n|[A-Za-z-]{2,20}: [^\r\n]{0,80}[\r\n]+)*([A-Za-z0-9+/=]{16,})",
     ),
-    secret(
-        "age-secret-key",
-        "a secret key of age",
-        "AGE-SECRET-KEY-1…",
-        TOKEN,
-        r"\b(AGE-SECRET-KEY-1[0-9A-Z]{58})\b",
-    ),
+    secret("age-secret-key", "a secret key of age", "AGE-SECRET-KEY-1…", TOKEN, r"\b(AGE-SECRET-KEY-1[0-9A-Z]{58})\b"),
     secret(
         "aws-access-key",
         "the id of an access key of Amazon Web Services",
@@ -228,13 +222,7 @@ pub const DETECTORS: &[Detector] = &[
         TOKEN,
         r"\b(sk-(?:[a-z]+-)?[A-Za-z0-9_-]{20,}T3BlbkFJ[A-Za-z0-9_-]{20,}|sk-ant-[a-z0-9]+-[A-Za-z0-9_-]{80,})",
     ),
-    secret(
-        "huggingface-token",
-        "a token of Hugging Face",
-        "hf_ and 34 letters",
-        TOKEN,
-        r"\b(hf_[A-Za-z]{34})\b",
-    ),
+    secret("huggingface-token", "a token of Hugging Face", "hf_ and 34 letters", TOKEN, r"\b(hf_[A-Za-z]{34})\b"),
     secret("npm-token", "a token of npm", "npm_ and 36 signs", TOKEN, r"\b(npm_[A-Za-z0-9]{36})\b"),
     secret("pypi-token", "a token of PyPI", "pypi-AgE…", TOKEN, r"\b(pypi-AgE[A-Za-z0-9_-]{50,})"),
     secret(

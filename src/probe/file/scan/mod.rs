@@ -99,10 +99,13 @@ impl Scanned {
         });
         let of = |value: Value| nothing.clone().map_or(value, Value::NoData);
         measures.plain("count", Value::Number(self.files as f64));
-        measures.plain("findings", match total > MAX_FINDINGS {
-            true => Value::NoData(format!("{total} findings; at most {MAX_FINDINGS} are listed, judge `found`")),
-            false => of(Value::Set(self.findings.clone())),
-        });
+        measures.plain(
+            "findings",
+            match total > MAX_FINDINGS {
+                true => Value::NoData(format!("{total} findings; at most {MAX_FINDINGS} are listed, judge `found`")),
+                false => of(Value::Set(self.findings.clone())),
+            },
+        );
         measures.plain("findings_count", of(Value::Number(total as f64)));
         for detector in search.detectors() {
             let found = self.by.get(detector.name).copied().unwrap_or_default();
@@ -115,7 +118,8 @@ impl Scanned {
     /// Says why there is nothing: ` (2 binary files)`.
     fn reasons(&self) -> String {
         let parts = [(&self.binary, "binary"), (&self.large, "too large"), (&self.links, "symbolic links")];
-        let parts: Vec<_> = parts.iter().filter(|(of, _)| !of.is_empty()).map(|(of, w)| format!("{} {w}", of.len())).collect();
+        let parts: Vec<_> =
+            parts.iter().filter(|(of, _)| !of.is_empty()).map(|(of, w)| format!("{} {w}", of.len())).collect();
         if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
     }
 

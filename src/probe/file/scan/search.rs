@@ -44,7 +44,12 @@ pub(crate) struct Hit {
 impl Search {
     /// Prepares detectors. `threshold` is in bits for each sign; `allow` is held against a finding, `ignore` against
     /// its line.
-    pub(crate) fn new(names: &[&'static str], threshold: f64, allow: &[String], ignore: &[String]) -> Result<Self, regex::Error> {
+    pub(crate) fn new(
+        names: &[&'static str],
+        threshold: f64,
+        allow: &[String],
+        ignore: &[String],
+    ) -> Result<Self, regex::Error> {
         let all = DETECTORS.iter().filter(|detector| names.contains(&detector.name));
         let own = |pattern: &str| RegexBuilder::new(pattern).unicode(false).build();
         let written = |patterns: &[String]| patterns.iter().map(|text| Regex::new(text)).collect::<Result<_, _>>();

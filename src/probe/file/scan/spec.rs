@@ -29,7 +29,11 @@ const OF_SECRETS: Object = Object {
     fields: &[
         ONLY,
         WITHOUT,
-        field("entropy", Shape::Number, "Over how many bits of entropy a sign a text is random; 4.5 if it is left out."),
+        field(
+            "entropy",
+            Shape::Number,
+            "Over how many bits of entropy a sign a text is random; 4.5 if it is left out.",
+        ),
     ],
     open: false,
 };
@@ -57,11 +61,8 @@ pub(in crate::probe::file) mod keys {
         FOR_SECRETS,
         "Scans the file, or all files of the folder or the glob, for secrets: `true`, or `only`, `without`, `entropy`.",
     );
-    pub(in crate::probe::file) const PII: Field = field(
-        "pii",
-        FOR_PERSONAL,
-        "Scans for personal data in the same pass: `true`, or `only`, `without`, `with`.",
-    );
+    pub(in crate::probe::file) const PII: Field =
+        field("pii", FOR_PERSONAL, "Scans for personal data in the same pass: `true`, or `only`, `without`, `with`.");
     pub(in crate::probe::file) const ALLOW: Field = field(
         "allow",
         Shape::OneOrMany(&Shape::Regex),
@@ -109,7 +110,11 @@ pub(in crate::probe::file) fn compile(compiling: &mut Compiling<'_, '_>, node: &
             Some(Some(Scan { search, exclude, gitignore, max_size }))
         }
         Err(error) => {
-            compiling.reading.say(Diagnostic::error("bad-regex", node.span, format!("a pattern is too large: {error}")));
+            compiling.reading.say(Diagnostic::error(
+                "bad-regex",
+                node.span,
+                format!("a pattern is too large: {error}"),
+            ));
             None
         }
     }

@@ -5,13 +5,50 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 /// Passwords that everybody tries first. They are words, and still passwords.
 const NOTORIOUS: &[&str] = &[
-    "123456", "12345678", "admin", "admin123", "change-me", "change_me", "changeme", "default", "guest", "hunter2",
-    "letmein", "passw0rd", "password1", "password123", "postgres", "qwerty", "root", "toor", "welcome",
+    "123456",
+    "12345678",
+    "admin",
+    "admin123",
+    "change-me",
+    "change_me",
+    "changeme",
+    "default",
+    "guest",
+    "hunter2",
+    "letmein",
+    "passw0rd",
+    "password1",
+    "password123",
+    "postgres",
+    "qwerty",
+    "root",
+    "toor",
+    "welcome",
 ];
 /// Words that stand where a value goes.
 const BLANKS: &[&str] = &[
-    "bar", "env", "false", "foo", "key", "none", "nil", "null", "pass", "passwd", "password", "pwd", "secret", "string",
-    "test", "testing", "token", "true", "undefined", "user", "username", "value",
+    "bar",
+    "env",
+    "false",
+    "foo",
+    "key",
+    "none",
+    "nil",
+    "null",
+    "pass",
+    "passwd",
+    "password",
+    "pwd",
+    "secret",
+    "string",
+    "test",
+    "testing",
+    "token",
+    "true",
+    "undefined",
+    "user",
+    "username",
+    "value",
 ];
 /// Parts of words that say that this is not the value.
 const HINTS: &[&str] = &["dummy", "example", "fake", "insert", "placeholder", "redacted", "replace", "sample", "your"];
@@ -136,9 +173,21 @@ mod tests {
         for right in ["s3cr3t!pw", "swordfish", "changeme", "Tr0ub4dor&3", "correct-Horse7"] {
             assert!(is_password(right), "{right}");
         }
-        for wrong in ["${DB_PASSWORD}", "{{ password }}", "<password>", "********", "password", "Passwort", "/run/pw",
-            "required|min:8", "user_password", "your-password-here", "xxxxxxxx", "%(pw)s", "$PW"]
-        {
+        for wrong in [
+            "${DB_PASSWORD}",
+            "{{ password }}",
+            "<password>",
+            "********",
+            "password",
+            "Passwort",
+            "/run/pw",
+            "required|min:8",
+            "user_password",
+            "your-password-here",
+            "xxxxxxxx",
+            "%(pw)s",
+            "$PW",
+        ] {
             assert!(!is_password(wrong), "{wrong}");
         }
         assert!(is_bare_password("hunter2") && is_bare_password("changeme") && !is_bare_password("get_password"));
@@ -157,9 +206,15 @@ mod tests {
     #[test]
     fn addresses_of_examples_and_machines_are_nobodys() {
         assert!(is_address("jane.doe@firm.tld") && is_address("a+b@mail.firm.co.uk"));
-        for wrong in ["a@example.com", "a@x.example.org", "git@github.com", "icon@2x.png", "a@b.test", "x@y.1",
-            "1+a@users.noreply.github.com"]
-        {
+        for wrong in [
+            "a@example.com",
+            "a@x.example.org",
+            "git@github.com",
+            "icon@2x.png",
+            "a@b.test",
+            "x@y.1",
+            "1+a@users.noreply.github.com",
+        ] {
             assert!(!is_address(wrong), "{wrong}");
         }
     }
