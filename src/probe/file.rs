@@ -16,7 +16,8 @@ use super::{Compiling, Keys, Look, Probe, ProbeKind, keyed, measure, parsed, pat
 use crate::diag::Diagnostic;
 use crate::model::{Found, Kind, Measures, Observation, Value};
 use crate::shape::{Object, Shape, field};
-use crate::template::{Place, Template};
+use crate::sys::policy::Touch;
+use crate::template::{Place, Scope, Template};
 use crate::yaml::Node;
 
 /// The kind.
@@ -147,6 +148,10 @@ impl Probe for FileProbe {
         format!("look at the file {}", self.0.path.source())
     }
 
+    fn touches(&self, scope: &Scope) -> Vec<Touch> {
+        self.0.path.render(scope).map(|path| Touch::of_files(&path)).into_iter().collect()
+    }
+
     async fn observe(&self, look: &Look<'_>) -> Observation {
         let path = match self.0.path.render(look.scope) {
             Ok(path) => path,
@@ -154,12 +159,20 @@ impl Probe for FileProbe {
         };
         let (spec, now) = (self.0.clone(), look.world.clock.now());
         let cancel = Cancel(Arc::default());
-        let (flag, asked) = (Arc::clone(&cancel.0), path.clone());
+        let (flag, asked, policy) = (Arc::clone(&cancel.0), path.clone(), Arc::clone(&look.world.policy));
         let _busy = look.world.clock.busy();
-        let found = tokio::task::spawn_blocking(move || spec.look(&asked, now, &flag)).await;
-        let found = match found {
-            Ok(Ok(measures)) => Found::Measures(measures),
-            Ok(Err(cause)) => Found::could_not_look(cause),
+        let found = tokio::task::spawn_blocking(move || {
+            let files = find(&asked, &flag);
+            // Whether a file is there is told only of what may be read.
+            match policy.allow_files(&asked, files.as_deref().unwrap_or_default()) {
+                Ok(()) => Ok(files.and_then(|files| spec.look(&files, now, &flag))),
+                Err(refusal) => Err(refusal),
+            }
+        });
+        let found = match found.await.map(|judged| judged.map_err(|refusal| Found::refused(refusal.message))) {
+            Ok(Err(refused)) => refused,
+            Ok(Ok(Ok(measures))) => Found::Measures(measures),
+            Ok(Ok(Err(cause))) => Found::could_not_look(cause),
             Err(error) => Found::could_not_look(format!("the look broke off: {error}")),
         };
         Observation::new(path, found)
@@ -167,12 +180,11 @@ impl Probe for FileProbe {
 }
 
 impl Spec {
-    fn look(&self, path: &str, now: DateTime<Utc>, flag: &AtomicBool) -> Result<Measures, String> {
-        let found = find(path, flag)?;
+    fn look(&self, found: &[PathBuf], now: DateTime<Utc>, flag: &AtomicBool) -> Result<Measures, String> {
         let mut measures = Measures::new();
         measures.plain("exists", Value::Bool(!found.is_empty()));
         measures.plain("count", Value::Number(found.len() as f64));
-        match found.as_slice() {
+        match found {
             [] => self.none(&mut measures, "no such file", Value::Missing),
             [one] => self.one(&mut measures, one, now, flag)?,
             many => self.none(&mut measures, &format!("{} files match, and not one", many.len()), Value::NoData),

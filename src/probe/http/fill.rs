@@ -1,12 +1,11 @@
 //! Fills in the variables and makes the request.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
 use super::spec::{Auth, Spec};
+use crate::probe::Look;
 use crate::sys::http::{self, Connection, Request};
 use crate::template::{Scope, Template};
 
@@ -14,7 +13,8 @@ use crate::template::{Scope, Template};
 ///
 /// # Errors
 /// Says in one line what is missing or makes no sense.
-pub(super) async fn request(spec: &Spec, scope: &Scope, timeout: Duration, timed: bool) -> Result<Request, String> {
+pub(super) async fn request(spec: &Spec, look: &Look<'_>, timed: bool) -> Result<Request, String> {
+    let (scope, timeout) = (look.scope, look.timeout);
     let mut headers = pairs(&spec.headers, scope)?;
     if let Some(value) = authorization(spec.auth.as_ref(), scope)? {
         headers.push(("authorization".into(), value));
@@ -28,7 +28,7 @@ pub(super) async fn request(spec: &Spec, scope: &Scope, timeout: Duration, timed
         method: spec.method.clone(),
         url: url(spec, scope)?,
         headers,
-        body: spec.payload.fill(scope).await?,
+        body: spec.payload.fill(scope, &look.world.policy).await?,
         timeout,
         max_body: spec.max_body,
         max_redirects: spec.redirects,

@@ -207,7 +207,7 @@ impl Probe for Http {
     }
 
     async fn observe(&self, look: &Look<'_>) -> Observation {
-        let request = match fill::request(&self.spec, look.scope, look.timeout, self.taking.timing).await {
+        let request = match fill::request(&self.spec, look, self.taking.timing).await {
             Ok(request) => request,
             Err(cause) => return Observation::new(self.describe(), Found::refused(cause)),
         };
