@@ -3,6 +3,7 @@
 //! A kind declares its form ([`Shape`]), its measures and its manual page; `compile` turns what was written into a
 //! [`Probe`], which looks and returns measures, or says that it could not. A probe never decides.
 
+pub mod dns;
 pub mod earlier_run;
 pub mod exec;
 pub mod file;
@@ -42,6 +43,7 @@ pub const KINDS: &[&ProbeKind] = &[
     &exec::KIND,
     &tcp::KIND,
     &file::KIND,
+    &dns::KIND,
     &earlier_run::KIND,
     &manual::KIND,
     &wait::KIND,

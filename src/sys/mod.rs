@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod clock;
+pub mod dns;
 pub mod env;
 pub mod http;
 pub mod net;

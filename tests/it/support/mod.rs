@@ -10,6 +10,7 @@ pub(crate) mod prometheus;
 pub(crate) mod promqltest;
 mod recorded;
 pub(crate) mod records;
+pub(crate) mod resolver;
 pub(crate) mod rogue;
 pub(crate) mod secure;
 pub(crate) mod ssh;
