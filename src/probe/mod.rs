@@ -15,6 +15,7 @@ pub mod parsed;
 pub mod paths;
 pub mod promql;
 pub mod tcp;
+pub mod tls;
 pub mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,7 @@ pub const KINDS: &[&ProbeKind] = &[
     &tcp::KIND,
     &file::KIND,
     &dns::KIND,
+    &tls::KIND,
     &earlier_run::KIND,
     &manual::KIND,
     &wait::KIND,

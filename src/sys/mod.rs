@@ -8,6 +8,7 @@ pub mod http;
 pub mod net;
 pub mod policy;
 pub mod process;
+pub mod tls;
 
 use std::sync::Arc;
 

@@ -20,6 +20,7 @@ mod probe_http;
 mod probe_log;
 mod probe_promql;
 mod probe_tcp;
+mod probe_tls;
 mod promql_differential;
 mod promql_limits;
 mod promqltest;

@@ -151,7 +151,6 @@ pub const NOT_YET: &[(Level, &str)] = &[
     (Level::Step, "from"),
     (Level::Step, "attach"),
     (Level::Step, "metrics"),
-    (Level::Step, "tls"),
     (Level::Step, "kubernetes"),
     (Level::Step, "docker"),
     (Level::Step, "targets"),
