@@ -7,6 +7,7 @@ pub mod dns;
 pub mod earlier_run;
 pub mod exec;
 pub mod file;
+pub mod git;
 pub mod http;
 mod json;
 pub mod log;
@@ -46,6 +47,7 @@ pub const KINDS: &[&ProbeKind] = &[
     &file::KIND,
     &dns::KIND,
     &tls::KIND,
+    &git::KIND,
     &earlier_run::KIND,
     &manual::KIND,
     &wait::KIND,

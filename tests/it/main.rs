@@ -16,6 +16,7 @@ mod pages;
 mod probe_dns;
 mod probe_exec;
 mod probe_file;
+mod probe_git;
 mod probe_http;
 mod probe_log;
 mod probe_promql;

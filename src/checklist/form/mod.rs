@@ -157,7 +157,6 @@ pub const NOT_YET: &[(Level, &str)] = &[
     (Level::Step, "alerts"),
     (Level::Step, "rules"),
     (Level::Step, "grafana"),
-    (Level::Step, "git"),
 ];
 
 /// Where a key stands.
