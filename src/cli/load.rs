@@ -23,6 +23,8 @@ pub(crate) struct Loaded {
     pub diagnostics: Diagnostics,
     /// The plan, when there are no errors.
     pub plan: Option<Plan>,
+    /// The sources that are declared: name, kind and place.
+    pub declared: Vec<(String, String, Span)>,
     /// Masks the secrets among the inputs, in whatever is said of the checklist.
     pub redactor: Redactor,
 }
@@ -58,7 +60,8 @@ pub(crate) fn load(path: &Path, ask: &Ask<'_>) -> Result<Loaded> {
     let file = sources.add(name, text);
     if let Some((code, message)) = problem {
         diagnostics.push(Diagnostic::error(code, Span::new(file, 0, 0), message));
-        return Ok(Loaded { sources: Arc::new(sources), diagnostics, plan: None, redactor: Redactor::new(&[]) });
+        let (sources, redactor) = (Arc::new(sources), Redactor::new(&[]));
+        return Ok(Loaded { sources, diagnostics, plan: None, declared: Vec::new(), redactor });
     }
     load_from(sources, file, diagnostics, ask)
 }
@@ -77,8 +80,10 @@ fn load_from(mut sources: SourceMap, file: FileId, mut diagnostics: Diagnostics,
     recall(ask.recorded, &mut given)?;
     let mut plan = None;
     let mut redactor = Redactor::new(&[]);
+    let mut declared = Vec::new();
     let sources = Arc::new(sources);
     if let Some(checklist) = checklist {
+        declared = declarations(&checklist);
         let filled = fill(&checklist, &given, ask, &mut diagnostics);
         redactor = Redactor::new(&filled.secrets);
         plan = plan::build(checklist, filled, &selection, Arc::clone(&sources), &mut diagnostics);
@@ -87,7 +92,18 @@ fn load_from(mut sources: SourceMap, file: FileId, mut diagnostics: Diagnostics,
     if let Some(plan) = plan.as_ref().filter(|_| !selection.is_everything()) {
         refuse_nothing(plan)?;
     }
-    Ok(Loaded { sources, diagnostics, plan, redactor })
+    Ok(Loaded { sources, diagnostics, plan, declared, redactor })
+}
+
+/// Lists the sources that a checklist declares: name, kind and place.
+fn declarations(checklist: &Checklist) -> Vec<(String, String, Span)> {
+    let entries = checklist.node.get("sources").and_then(yaml::Node::map).unwrap_or_default();
+    let one = |(key, value): &(yaml::Node, yaml::Node)| {
+        let name = key.text()?;
+        let kind = value.get("kind").and_then(yaml::Node::text).unwrap_or(name);
+        Some((name.to_owned(), kind.to_owned(), key.span))
+    };
+    entries.iter().filter_map(one).collect()
 }
 
 /// Refuses a selection that leaves no step of the checklist proper: it could never be a go.

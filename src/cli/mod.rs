@@ -17,6 +17,7 @@ mod load;
 mod moments;
 mod past;
 mod people;
+mod policed;
 mod prove;
 mod release;
 mod reports;
@@ -92,7 +93,7 @@ fn dispatch(args: Args) -> Result<u8> {
         Command::Show(args) => past::show(&args),
         Command::Export(args) => past::export(&args),
         Command::Explain(args) => explain::main(&args),
-        Command::Schema => explain::schema(),
+        Command::Schema { of } => explain::schema(of),
         Command::Init(args) => init::main(&args),
         Command::Completions { shell } => init::completions(shell),
         Command::Demo(args) => demo::main(&args),

@@ -9,7 +9,7 @@ pub mod prometheus;
 pub mod reach;
 
 pub use api::Api;
-pub use declared::{SHAPE, Sources};
+pub use declared::{KINDS, SHAPE, Sources};
 pub use metrics::{Asked, Metrics};
 pub use prometheus::Prometheus;
 

@@ -13,6 +13,7 @@ mod killed;
 mod live;
 mod masking;
 mod pages;
+mod policy;
 mod probe_dns;
 mod probe_exec;
 mod probe_file;
