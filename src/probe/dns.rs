@@ -258,6 +258,11 @@ impl Dns {
             }
         }
         let mut observation = Observation { through, ..Observation::new(request, Found::Measures(measures)) };
+        match rcode {
+            "NXDOMAIN" => observation.notes.push(Note::info("there is no such name (NXDOMAIN)")),
+            "NODATA" => observation.notes.push(Note::info(format!("the name has no {} records (NODATA)", self.kind))),
+            _ => {}
+        }
         if answer.truncated {
             observation.notes.push(Note::info("the answer was too long for UDP and was asked for again over TCP"));
         }
