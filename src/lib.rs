@@ -25,6 +25,7 @@
 //! | 2 | [`judge`] | model, stats, template |
 //! | 3 | [`checklist`] | model, diag, yaml, shape, template |
 //! | 3 | [`promql`] | model, diag |
+//! | 3 | [`policy`] | model, diag, yaml, shape, sys |
 //! | 4 | [`source`] | everything up to layer 3 but judge and event |
 //! | 5 | [`probe`] | the same, and source, stats |
 //! | 6 | [`plan`] | the same, probe and judge |
@@ -78,6 +79,7 @@ pub mod judge;
 pub mod sys;
 
 pub mod checklist;
+pub mod policy;
 pub mod promql;
 pub mod source;
 

@@ -52,8 +52,12 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Explain a diagnostic code or a probe
     Explain(ExplainArgs),
-    /// Print the JSON Schema of the checklist language
-    Schema,
+    /// Print the JSON Schema of the checklist language, or of policy files
+    Schema {
+        /// What the schema is of
+        #[arg(value_enum, default_value_t = SchemaOf::Checklist)]
+        of: SchemaOf,
+    },
     /// Write a small checklist to begin with
     Init(InitArgs),
     /// Print completions for a shell
@@ -63,6 +67,14 @@ pub(crate) enum Command {
     },
     /// Run a realistic checklist against a sample service inside this process
     Demo(DemoArgs),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Checklists
+    Checklist,
+    /// Policy files
+    Policy,
 }
 
 /// Where runs are kept.
@@ -95,6 +107,14 @@ pub(crate) struct SelectArgs {
     pub skip: Vec<String>,
 }
 
+/// What checklists may touch.
+#[derive(Clone, Debug, Default, Group)]
+pub(crate) struct PolicyArg {
+    /// A policy file: which probes, commands, hosts and files a checklist may touch (`holdpoint explain policy`)
+    #[arg(long, env = "HOLDPOINT_POLICY", value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+}
+
 /// How a run is carried out.
 #[derive(Clone, Debug, Group)]
 pub(crate) struct HowArgs {
@@ -116,6 +136,8 @@ pub(crate) struct HowArgs {
     /// A file of waivers: failures that are known and do not block for a while
     #[arg(long, value_name = "FILE")]
     pub waivers: Option<PathBuf>,
+    #[command(flatten)]
+    pub policy: PolicyArg,
     /// Write a report: markdown, junit, json, tap or record, and where to (- for stdout)
     #[arg(long = "report", value_name = "FORMAT=PATH")]
     pub reports: Vec<String>,
@@ -228,6 +250,8 @@ pub(crate) struct BacktestArgs {
     pub inputs: InputArgs,
     #[command(flatten)]
     pub select: SelectArgs,
+    #[command(flatten)]
+    pub policy: PolicyArg,
     /// How many times are judged side by side
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64), value_name = "N")]
     pub jobs: u16,
@@ -258,6 +282,8 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "FILE")]
     pub waivers: Option<PathBuf>,
     #[command(flatten)]
+    pub policy: PolicyArg,
+    #[command(flatten)]
     pub inputs: InputArgs,
     /// How mistakes are shown
     #[arg(long, value_enum, default_value_t = DiagnosticFormat::Text)]
@@ -273,6 +299,8 @@ pub(crate) struct PlanArgs {
     pub inputs: InputArgs,
     #[command(flatten)]
     pub select: SelectArgs,
+    #[command(flatten)]
+    pub policy: PolicyArg,
 }
 
 #[derive(Debug, Group)]
@@ -516,7 +544,7 @@ pub(crate) struct ExportArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct ExplainArgs {
-    /// A probe, a channel, `notify` or a diagnostic code; without one all are listed
+    /// A probe, a channel, a template, `notify`, `policy` or a diagnostic code; without one all are listed
     pub name: Option<String>,
 }
 

@@ -19,11 +19,11 @@ use crate::sys::World;
 use super::args::{BacktestArgs, Show};
 use super::conduct::runtime;
 use super::load::{Ask, load};
-use super::run::{accept, run_id};
-use super::{Result, USAGE, moments, signals, stdio};
+use super::run::{accept, allowed, run_id};
+use super::{Result, USAGE, moments, policed, signals, stdio};
 
 pub(super) fn main(args: &BacktestArgs) -> Result<u8> {
-    let world = World::real();
+    let world = World::under(policed::accept(args.policy.policy.as_deref())?);
     let now = world.clock.now();
     let mut times: Vec<DateTime<Utc>> =
         args.at.iter().map(|text| moments::one(text, now)).collect::<Result<Vec<_>>>()?;
@@ -34,7 +34,7 @@ pub(super) fn main(args: &BacktestArgs) -> Result<u8> {
     times.dedup();
     anyhow::ensure!(!times.is_empty(), "as of when? write --at 2026-11-20T14:00:00Z, or --every 1d --last 30d");
     let ask = Ask { inputs: &args.inputs, select: &args.select, env: &world.env, complete: true, recorded: &[] };
-    let Some(mut plans) = accept(vec![load(&args.file, &ask)?]) else { return Ok(USAGE) };
+    let Some(mut plans) = accept(allowed(vec![load(&args.file, &ask)?], &world.policy)) else { return Ok(USAGE) };
     let Some(plan) = plans.pop().map(Arc::new) else { return Ok(USAGE) };
     let asked = |at: &usize| plan.steps[*at].selected && plan.steps[*at].probe.can_look_back();
     let steps: Vec<usize> = (0..plan.steps.len()).filter(asked).collect();

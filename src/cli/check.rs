@@ -9,7 +9,7 @@ use crate::sys::env::Env;
 use super::args::{CheckArgs, DiagnosticFormat, SelectArgs};
 use super::load::{Ask, load};
 use super::waivers::{self, Checked};
-use super::{Result, USAGE, stdio};
+use super::{Result, USAGE, policed, stdio};
 
 pub(super) fn main(args: &CheckArgs) -> Result<u8> {
     let env = Env::of_process();
@@ -18,8 +18,13 @@ pub(super) fn main(args: &CheckArgs) -> Result<u8> {
     let mut bad = false;
     let mut json = Vec::new();
     let mut steps = Vec::new();
+    let policy = policed::check(args.policy.policy.as_deref(), args.format, &mut json);
+    bad |= policy.is_none();
     for path in &args.files {
-        let loaded = load(path, &ask)?;
+        let mut loaded = load(path, &ask)?;
+        if let Some(policy) = &policy {
+            policed::judge(policy, &mut loaded);
+        }
         bad |= loaded.diagnostics.has_errors();
         steps.extend(loaded.plan.iter().flat_map(|plan| &plan.steps).map(|step| step.outline.id.clone()));
         match args.format {
@@ -69,6 +74,9 @@ fn check_waivers(path: &Path, format: DiagnosticFormat, steps: &[StepId], json: 
 fn summary(name: &str, loaded: &super::load::Loaded) -> String {
     let count = loaded.diagnostics.len();
     match &loaded.plan {
+        Some(_) if loaded.diagnostics.has_errors() => {
+            format!("{name}: {count} to look at: the policy refuses it, in whole or in part")
+        }
         Some(plan) => {
             let (sections, steps) = (plan.sections.len(), plan.steps.len());
             let warnings = if count == 0 { String::new() } else { format!(", {count} to look at") };

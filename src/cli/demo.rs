@@ -7,7 +7,7 @@ use crate::model::Decision;
 use crate::run::Patience;
 use crate::sys::World;
 
-use super::args::{DemoArgs, HowArgs, InputArgs, NotifyArg, SelectArgs, Show};
+use super::args::{DemoArgs, HowArgs, InputArgs, NotifyArg, PolicyArg, SelectArgs, Show};
 use super::conduct::{Job, carry_out, runtime};
 use super::load::{Ask, load_text};
 use super::reports::Wanted;
@@ -45,6 +45,7 @@ pub(super) fn main(args: &DemoArgs) -> Result<u8> {
         allow_changes: false,
         reports: Vec::new(),
         waivers: None,
+        policy: PolicyArg::default(),
         template: None,
         format: Show::Text,
         notify: NotifyArg::Send,

@@ -4,24 +4,27 @@ use std::fmt::Write;
 
 use crate::model::outline::{Part, Slot, Weight};
 use crate::plan::{Plan, PlanSection, PlanStep};
+use crate::sys::Policy;
 use crate::sys::env::Env;
 
 use super::args::PlanArgs;
 use super::load::{Ask, load};
 use super::timetable::{timetable, who};
-use super::{Result, USAGE, stdio};
+use super::{Result, USAGE, policed, stdio};
 
 pub(super) fn main(args: &PlanArgs) -> Result<u8> {
     let env = Env::of_process();
     let ask = Ask { inputs: &args.inputs, select: &args.select, env: &env, complete: true, recorded: &[] };
-    let loaded = load(&args.file, &ask)?;
+    let policy = policed::accept(args.policy.policy.as_deref())?;
+    let mut loaded = load(&args.file, &ask)?;
+    policed::judge_sources(&policy, &mut loaded);
     stdio::tell(&loaded.complaints());
     let Some(plan) = loaded.plan else { return Ok(USAGE) };
-    stdio::print(&loaded.redactor.text(&describe(&plan)));
+    stdio::print(&loaded.redactor.text(&describe(&plan, &policy)));
     Ok(0)
 }
 
-fn describe(plan: &Plan) -> String {
+fn describe(plan: &Plan, policy: &Policy) -> String {
     let mut out = format!("{}\n", plan.head.name);
     for input in &plan.inputs.shown {
         let value = input
@@ -35,6 +38,9 @@ fn describe(plan: &Plan) -> String {
         let _ = writeln!(out, "\n{}  [{}]{}", section.outline.name, section.outline.id, conditions(section));
         for step in &plan.steps[section.steps.clone()] {
             out.push_str(&describe_step(plan, step));
+            if let Some(refusal) = policed::refusal(policy, plan, step) {
+                let _ = writeln!(out, "      {:<8} {refusal}", "policy");
+            }
         }
     }
     out

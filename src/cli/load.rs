@@ -27,6 +27,8 @@ pub(crate) struct Loaded {
     pub plan: Option<Plan>,
     /// Who is told of the run.
     pub channels: Channels,
+    /// The sources that are declared: name, kind and place.
+    pub declared: Vec<(String, String, Span)>,
     /// Masks the secrets among the inputs, in whatever is said of the checklist.
     pub redactor: Redactor,
 }
@@ -62,8 +64,8 @@ pub(crate) fn load(path: &Path, ask: &Ask<'_>) -> Result<Loaded> {
     let file = sources.add(name, text);
     if let Some((code, message)) = problem {
         diagnostics.push(Diagnostic::error(code, Span::new(file, 0, 0), message));
-        let (channels, redactor) = (Channels::default(), Redactor::new(&[]));
-        return Ok(Loaded { sources: Arc::new(sources), diagnostics, plan: None, channels, redactor });
+        let (channels, declared, redactor) = (Channels::default(), Vec::new(), Redactor::new(&[]));
+        return Ok(Loaded { sources: Arc::new(sources), diagnostics, plan: None, channels, declared, redactor });
     }
     load_from(sources, file, &Beside(path), diagnostics, ask)
 }
@@ -109,8 +111,10 @@ fn load_from(
     let mut plan = None;
     let mut channels = Channels::default();
     let mut redactor = Redactor::new(&[]);
+    let mut declared = Vec::new();
     let sources = Arc::new(sources);
     if let Some(checklist) = checklist {
+        declared = declarations(&checklist);
         let filled = fill(&checklist, &given, ask, &mut diagnostics);
         redactor = Redactor::new(&filled.secrets);
         channels = Channels::read(&checklist, &filled, &sources, &mut diagnostics);
@@ -120,7 +124,18 @@ fn load_from(
     if let Some(plan) = plan.as_ref().filter(|_| !selection.is_everything()) {
         refuse_nothing(plan)?;
     }
-    Ok(Loaded { sources, diagnostics, plan, channels, redactor })
+    Ok(Loaded { sources, diagnostics, plan, channels, declared, redactor })
+}
+
+/// Lists the sources that a checklist declares: name, kind and place.
+fn declarations(checklist: &Checklist) -> Vec<(String, String, Span)> {
+    let entries = checklist.node.get("sources").and_then(yaml::Node::map).unwrap_or_default();
+    let one = |(key, value): &(yaml::Node, yaml::Node)| {
+        let name = key.text()?;
+        let kind = value.get("kind").and_then(yaml::Node::text).unwrap_or(name);
+        Some((name.to_owned(), kind.to_owned(), key.span))
+    };
+    entries.iter().filter_map(one).collect()
 }
 
 /// Refuses a selection that leaves no step of the checklist proper: it could never be a go.

@@ -18,6 +18,7 @@ mod moments;
 mod notify;
 mod past;
 mod people;
+mod policed;
 mod prove;
 mod release;
 mod reports;
@@ -95,7 +96,7 @@ fn dispatch(args: Args) -> Result<u8> {
         Command::Show(args) => past::show(&args),
         Command::Export(args) => past::export(&args),
         Command::Explain(args) => explain::main(&args),
-        Command::Schema => explain::schema(),
+        Command::Schema { of } => explain::schema(of),
         Command::Init(args) => init::main(&args),
         Command::Completions { shell } => init::completions(shell),
         Command::Demo(args) => demo::main(&args),

@@ -20,9 +20,9 @@ use super::conduct::{Again, Job, Outcome, go_on, runtime};
 use super::load::{Ask, load};
 use super::past::open_existing;
 use super::reports::Wanted;
-use super::run::{accept_with_channels, consent, patience};
+use super::run::{POLICY, accept_with_channels, allowed, consent, patience};
 use super::signals::{self, Signals};
-use super::{Result, USAGE, stdio, tell};
+use super::{Result, USAGE, policed, stdio, tell};
 
 pub(super) fn main(args: &ResumeArgs) -> Result<u8> {
     let store = open_existing(&args.store.store)?;
@@ -66,12 +66,16 @@ pub(super) async fn take_up(
     let owner = store.own(run)?;
     let header = header(&*store, run)?;
     anyhow::ensure!(header.as_of.is_none(), "run {run} is about the past: run it again with --at");
-    let world = World::real();
+    // A run that began under a policy goes on under one.
+    let kept = header.options.iter().find_map(|option| option.strip_prefix(POLICY)).map(str::trim);
+    let policy = wish.how.policy.policy.as_deref().or(kept.map(Path::new));
+    let world = World::under(policed::accept(policy)?);
     let selection = selection(&header);
     let ask =
         Ask { inputs: wish.inputs, select: &selection, env: &world.env, complete: true, recorded: &header.inputs };
     let path = Path::new(&header.checklist.path);
-    let Some((mut plans, mut channels)) = accept_with_channels(vec![load(path, &ask)?]) else { return Ok(None) };
+    let loaded = allowed(vec![load(path, &ask)?], &world.policy);
+    let Some((mut plans, mut channels)) = accept_with_channels(loaded) else { return Ok(None) };
     let plan = Arc::new(plans.pop().context("a checklist has one plan")?);
     let mut point = Point::new(Arc::clone(&plan));
     let mut before = Vec::new();
@@ -98,7 +102,12 @@ pub(super) async fn take_up(
     let Some(waivers) = super::waivers::accept(wish.how.waivers.as_deref(), std::slice::from_ref(&*plan))? else {
         return Ok(None);
     };
-    let accepted = accepted(&header, &plan.head.digest, &point, wish)?;
+    let mut accepted = accepted(&header, &plan.head.digest, &point, wish)?;
+    if let (Some(given), kept) = (&wish.how.policy.policy, kept)
+        && kept != given.to_str()
+    {
+        accepted.push(format!("the policy {}, where {} began", given.display(), kept.unwrap_or("none")));
+    }
     let mut how = wish.how.clone();
     how.strict = header.strict;
     how.read_only |= header.options.iter().any(|option| option == "--read-only");

@@ -10,21 +10,24 @@ use crate::model::{Decision, RunId};
 use crate::notify::Channels;
 use crate::plan::Plan;
 use crate::run::{Identity, Past, Patience, Redactor};
-use crate::sys::World;
+use crate::sys::{Policy, World};
 
 use super::args::RunArgs;
 use super::conduct::{Job, carry_out, runtime};
 use super::load::{Ask, Loaded, load};
 use super::people::is_interactive;
 use super::reports::Wanted;
-use super::{Result, USAGE, moments, signals, stdio, tell, waivers};
+use super::{Result, USAGE, moments, policed, signals, stdio, tell, waivers};
+
+/// How the policy file stands among the options that a run keeps.
+pub(super) const POLICY: &str = "--policy";
 
 pub(super) fn main(args: &RunArgs) -> Result<u8> {
-    let world = World::real();
+    let world = World::under(policed::accept(args.how.policy.policy.as_deref())?);
     let past = args.at.as_deref().map(|text| moments::one(text, world.clock.now())).transpose()?;
     let ask = Ask { inputs: &args.inputs, select: &args.select, env: &world.env, complete: true, recorded: &[] };
     let loaded: Vec<Loaded> = args.files.iter().map(|path| load(path, &ask)).collect::<Result<_>>()?;
-    let Some((plans, channels)) = accept_with_channels(loaded) else { return Ok(USAGE) };
+    let Some((plans, channels)) = accept_with_channels(allowed(loaded, &world.policy)) else { return Ok(USAGE) };
     if plans.len() > 1 && !args.how.reports.is_empty() {
         anyhow::bail!("--report names one file, but there are {} checklists; run them one by one", plans.len());
     }
@@ -62,6 +65,18 @@ pub(super) fn main(args: &RunArgs) -> Result<u8> {
     // A read that hangs in the kernel does not keep the program from leaving.
     runtime.shutdown_background();
     Ok(worst.exit_status())
+}
+
+/// Takes the plan of those checklists that declare a source that the policy refuses. A step that is refused says so
+/// itself, when its turn comes.
+pub(super) fn allowed(mut loaded: Vec<Loaded>, policy: &Policy) -> Vec<Loaded> {
+    for loaded in &mut loaded {
+        policed::judge_sources(policy, loaded);
+        if loaded.diagnostics.has_errors() {
+            loaded.plan = None;
+        }
+    }
+    loaded
 }
 
 /// Shows what is wrong with the checklists; nothing runs unless all of them are good.
@@ -123,6 +138,7 @@ pub(super) fn run_id(now: DateTime<Utc>) -> RunId {
 fn filters(args: &RunArgs) -> Vec<String> {
     let mut out: Vec<String> = args.select.only.iter().map(|p| format!("--only {p}")).collect();
     out.extend(args.select.skip.iter().map(|p| format!("--skip {p}")));
+    out.extend(args.how.policy.policy.iter().map(|path| format!("{POLICY} {}", path.display())));
     out.extend(args.at.iter().map(|at| format!("--at {at}")));
     let flags = [
         (args.how.strict, "--strict"),

@@ -403,6 +403,36 @@ pub const CODES: &[Code] = &[
         "a waiver ends within a week",
         "From then on its step blocks again when it fails. Mend what fails, or have the waiver approved anew in time.",
     ),
+    code(
+        "policy-refused",
+        "the policy refuses this",
+        "The policy file does not let a checklist do this; the message names the rule with its file and line. A run under the policy ends this step as an error. Change the step, or have the policy changed; `holdpoint explain policy` tells what its rules mean.",
+    ),
+    code(
+        "policy-empty",
+        "a policy rules nothing here",
+        "A policy, and each part of it, has something under it: `allow`, `deny` or both. To allow nothing write an empty list: `commands: { allow: [] }`.",
+    ),
+    code(
+        "policy-host",
+        "this is not a host, an address or a range",
+        "Hosts are written `db.internal`, `*.internal:443`, `10.0.0.0/8`, `10.0.0.1:8000-8100`, `[fd00::/8]:443` or `*`. A URL is not a host, and a range of addresses has no `*`.",
+    ),
+    code(
+        "policy-command",
+        "this is not the beginning of a command",
+        "A command is written as the words that it begins with, as one text (`kubectl get`) or as a list (`[sh, -c, ./check.sh]`); `*` within a word stands for any signs.",
+    ),
+    code(
+        "policy-path",
+        "this is not a file or a folder that can be ruled",
+        "Files are ruled by folders, with all that is in them, and by single files; there are no globs here. Links are followed when the policy is read, so that a path must lead somewhere that can be told.",
+    ),
+    code(
+        "policy-hole",
+        "one part of the policy is undone by another",
+        "A command reaches hosts and reads files that the policy does not see. Where hosts or files are ruled, commands are to be ruled too, or the probes that run commands denied.",
+    ),
 ];
 
 #[cfg(test)]

@@ -128,6 +128,19 @@ impl SourceMap {
         (line as u32 + 1, column as u32 + 1)
     }
 
+    /// Returns the place of an origin, until the end of its line; the beginning of the first file when the file is not
+    /// in the map.
+    pub fn place_of(&self, origin: &Origin) -> Span {
+        let Some(at) = self.files.iter().position(|file| file.name == origin.file) else { return Span::default() };
+        let file = &self.files[at];
+        let line = (origin.line as usize).saturating_sub(1);
+        let start = file.lines.get(line).copied().unwrap_or_default() as usize;
+        let text = file.text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
+        let column = (origin.column as usize).saturating_sub(1);
+        let begin = text.char_indices().nth(column).map_or(text.len(), |(at, _)| at);
+        Span::new(FileId(at as u32), start + begin, start + text.len())
+    }
+
     /// Returns the place as an origin that outlives the map.
     pub fn origin(&self, span: Span) -> Origin {
         let (line, column) = self.line_column(span);
@@ -147,5 +160,6 @@ mod tests {
         assert_eq!(map.line_column(Span::new(file, at, at + 4)), (2, 4));
         assert_eq!(map.line_column(Span::new(file, 0, 1)), (1, 1));
         assert_eq!(map.slice(Span::new(file, at, at + 4)), "zwei");
+        assert_eq!(map.place_of(&map.origin(Span::new(file, at, at + 1))), Span::new(file, at, at + 4));
     }
 }

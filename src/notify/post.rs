@@ -94,7 +94,7 @@ async fn attempt(letter: &Letter, world: &World, timeout: Duration) -> Attempt {
     match letter {
         Letter::Http(post) => over_http(post, world, timeout).await,
         Letter::Mail(server, mail) => {
-            let sent = world.clock.timeout(timeout, mail::send(server, mail)).await;
+            let sent = world.clock.timeout(timeout, mail::send(server, mail, &world.policy)).await;
             match sent {
                 Some(Ok(())) => Attempt::Taken(None),
                 Some(Err(error)) if error.passing => Attempt::Later(error.message, None),

@@ -6,10 +6,12 @@
 pub mod alerts;
 mod asked;
 mod compose;
+pub mod dns;
 pub mod docker;
 pub mod earlier_run;
 pub mod exec;
 pub mod file;
+pub mod git;
 pub mod grafana;
 pub mod http;
 mod json;
@@ -24,6 +26,7 @@ pub mod promql;
 pub mod rules;
 pub mod targets;
 pub mod tcp;
+pub mod tls;
 pub mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +43,7 @@ use crate::model::{Decision, Expectation, Kind, MeasureName, Measures, Observati
 use crate::shape::Shape;
 use crate::source::Sources;
 use crate::sys::World;
+use crate::sys::policy::Touch;
 use crate::template::{Scope, Template};
 use crate::yaml::Node;
 
@@ -58,6 +62,9 @@ pub const KINDS: &[&ProbeKind] = &[
     &file::KIND,
     &docker::KIND,
     &grafana::KIND,
+    &dns::KIND,
+    &tls::KIND,
+    &git::KIND,
     &earlier_run::KIND,
     &manual::KIND,
     &wait::KIND,
@@ -268,6 +275,12 @@ pub trait Probe: Send + Sync {
     /// Names whom it will ask (`host:port`), for limits per host. Nothing when it asks nobody.
     fn host(&self, _scope: &Scope) -> Option<String> {
         None
+    }
+
+    /// Says what of the world it will touch, as far as that is known: a policy is asked about it before anything runs.
+    /// What becomes known only later, addresses and links, is judged where it is touched.
+    fn touches(&self, scope: &Scope) -> Vec<Touch> {
+        self.host(scope).iter().map(|host| Touch::host(host)).collect()
     }
 
     /// Names the source that it asks, so that one that collects while the run goes on can begin with the run.

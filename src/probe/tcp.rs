@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::io::AsyncReadExt;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
 use super::{Compiling, Look, MeasureSpec, Probe, ProbeKind, measure};
@@ -16,6 +16,8 @@ use crate::model::{
     Expectation, Found, Kind, Literal, Matcher, MeasureName, Measures, Note, Observation, Origin, Value, quantity,
 };
 use crate::shape::{Object, Shape, field, required};
+use crate::sys::Policy;
+use crate::sys::net::{self, NoAddress};
 use crate::template::{Place, Scope, Template};
 use crate::yaml::Node;
 
@@ -106,7 +108,7 @@ fn check(reading: &mut Reading<'_>, node: &Node, address: &Template) -> Option<(
         // An input that is empty by default: `when` asks about it.
         return Some(());
     }
-    match parse(&text) {
+    match net::host_and_port(&text) {
         Ok(_) => Some(()),
         Err(message) => {
             reading.say(
@@ -114,26 +116,6 @@ fn check(reading: &mut Reading<'_>, node: &Node, address: &Template) -> Option<(
             );
             None
         }
-    }
-}
-
-/// Takes host and port apart.
-fn parse(text: &str) -> Result<(&str, u16), String> {
-    let text = text.trim();
-    if text.contains("://") {
-        return Err("this is a URL; tcp takes host:port".into());
-    }
-    let (host, port) = text.rsplit_once(':').ok_or("the port is missing")?;
-    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
-    if bare.is_none() && host.contains(':') {
-        return Err("an IPv6 address stands in brackets: [::1]:8080".into());
-    }
-    if host.is_empty() || host.contains(char::is_whitespace) || host.contains('/') {
-        return Err("the host is missing or has signs that no host has".into());
-    }
-    match port.parse() {
-        Ok(0) | Err(_) => Err(format!("{port:?} is not a port from 1 to 65535")),
-        Ok(port) => Ok((bare.unwrap_or(host), port)),
     }
 }
 
@@ -166,11 +148,11 @@ impl Probe for Tcp {
             Err(error) => return Observation::new(self.describe(), Found::refused(error.message)),
         };
         let request = format!("connect to {}", text.trim());
-        let (host, port) = match parse(&text) {
+        let (host, port) = match net::host_and_port(&text) {
             Ok(parts) => parts,
             Err(message) => return Observation::new(request, Found::refused(message)),
         };
-        match self.connect(host, port, look.timeout).await {
+        match self.connect(&look.world.policy, host, port, look.timeout).await {
             Ok((measures, notes)) => Observation { notes, ..Observation::new(request, Found::Measures(measures)) },
             Err(found) => Observation::new(request, found),
         }
@@ -178,11 +160,17 @@ impl Probe for Tcp {
 }
 
 impl Tcp {
-    async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(Measures, Vec<Note>), Found> {
+    async fn connect(
+        &self,
+        policy: &Policy,
+        host: &str,
+        port: u16,
+        timeout: Duration,
+    ) -> Result<(Measures, Vec<Note>), Found> {
         let started = Instant::now();
         let deadline = tokio::time::Instant::now() + timeout.min(Duration::from_secs(31_536_000));
-        let addresses = resolve(host, port, deadline, timeout).await.map_err(|cause| Found::NoAnswer { cause })?;
-        let connected = timeout_at(deadline, first_open(&addresses)).await;
+        let addresses = resolve(policy, host, port, deadline, timeout).await?;
+        let connected = timeout_at(deadline, net::connect(&addresses)).await;
         let latency = started.elapsed();
         let mut measures = Measures::new();
         let error = match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
@@ -210,47 +198,26 @@ impl Tcp {
 
 /// Asks for the addresses of a name.
 async fn resolve(
+    policy: &Policy,
     host: &str,
     port: u16,
     deadline: tokio::time::Instant,
     timeout: Duration,
-) -> Result<Vec<SocketAddr>, String> {
-    match timeout_at(deadline, lookup_host((host, port))).await {
-        Err(_) => Err(format!("the name {host} was not resolved within {}", quantity::seconds(timeout.as_secs_f64()))),
-        Ok(Err(error)) => {
-            let cause = error.to_string();
-            let cause = cause.trim_start_matches("failed to lookup address information: ");
-            Err(format!("the name {host} has no address: {}", cause.to_lowercase()))
+) -> Result<Vec<SocketAddr>, Found> {
+    match timeout_at(deadline, net::resolve(policy, host, port)).await {
+        Err(_) => {
+            let cause = format!("the name {host} was not resolved within {}", quantity::seconds(timeout.as_secs_f64()));
+            Err(Found::NoAnswer { cause })
         }
-        Ok(Ok(found)) => Ok(found.collect()),
+        Ok(Err(NoAddress::Unknown(cause))) => Err(Found::NoAnswer { cause }),
+        Ok(Err(NoAddress::Refused(refusal))) => Err(Found::refused(refusal.message)),
+        Ok(Ok(found)) => Ok(found),
     }
-}
-
-/// Connects to the first address that accepts. An address that answers, if only by refusing, tells more than one that
-/// this machine cannot even try.
-async fn first_open(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    let mut failed: Option<io::Error> = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) if failed.as_ref().is_none_or(|known| !is_told(known) || is_told(&error)) => {
-                failed = Some(error)
-            }
-            Err(_) => {}
-        }
-    }
-    Err(failed.unwrap_or_else(|| io::Error::other("the name has no address")))
-}
-
-/// Tells whether an error says something of the port, and not of this machine.
-fn is_told(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, TimedOut};
-    matches!(error.kind(), ConnectionRefused | ConnectionReset | HostUnreachable | TimedOut)
 }
 
 /// Says why the port is not open; nothing when the error says nothing of it.
 fn closed(error: &io::Error, timeout: Duration) -> Option<String> {
-    is_told(error).then(|| match error.kind() {
+    net::is_told(error).then(|| match error.kind() {
         io::ErrorKind::ConnectionRefused => "the connection was refused".into(),
         io::ErrorKind::TimedOut => format!("no connection within {}", quantity::seconds(timeout.as_secs_f64())),
         io::ErrorKind::HostUnreachable => "the host cannot be reached".into(),
@@ -292,28 +259,6 @@ mod tests {
         assert!(of(Errno::HOSTUNREACH).is_some() && of(Errno::TIMEDOUT).is_some());
         for local in [Errno::MFILE, Errno::ADDRNOTAVAIL, Errno::NETUNREACH, Errno::PERM, Errno::NOBUFS] {
             assert_eq!(of(local), None, "{local}");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_address_that_answers_tells_more_than_one_that_cannot_be_tried() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let free = taken.local_addr().expect("an address");
-        drop(taken);
-        // Nothing can connect to the broadcast address, which says nothing of the port.
-        let nowhere: SocketAddr = "255.255.255.255:9".parse().expect("an address");
-        for order in [[free, nowhere], [nowhere, free]] {
-            let error = first_open(&order).await.expect_err("nobody listens");
-            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{order:?}");
-        }
-    }
-
-    #[test]
-    fn addresses_are_host_and_port() {
-        assert_eq!(parse("localhost:5432"), Ok(("localhost", 5432)));
-        assert_eq!(parse("[::1]:80"), Ok(("::1", 80)));
-        for bad in ["localhost", "::1:80", ":80", "h:0", "h:65536", "h:http", "http://h:80", "a b:80"] {
-            assert!(parse(bad).is_err(), "{bad}");
         }
     }
 }

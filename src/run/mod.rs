@@ -19,6 +19,7 @@ mod lanes;
 mod ledger;
 pub mod limits;
 mod order;
+mod policed;
 pub mod redact;
 mod references;
 mod refusal;
@@ -31,6 +32,7 @@ pub mod worker;
 
 pub use dispatcher::{Stop, run};
 pub use journal::{Journal, JournalEnd};
+pub use policed::refused;
 pub use redact::Redactor;
 pub use resume::Point;
 pub use soak::Timetable;

@@ -48,6 +48,12 @@ impl Dispatcher {
             return Some(refusal);
         }
         let changes = changes?;
+        // No consent helps against the policy.
+        if let Err(refusal) = self.shop.world.policy.allow_changes(changes)
+            && !self.is_left_out(step)
+        {
+            return Some((Outcome::Error, None, refusal.message));
+        }
         if self.plan.sections[section].outline.part == Part::Section
             && let Some(id) = self.failed_above(step)
         {

@@ -160,6 +160,9 @@ impl Worker<'_> {
                 }
             }
         }
+        if let Some(reason) = self.refused().await {
+            return (self.result(Verdict::of(Outcome::Error, reason), None), Vec::new());
+        }
         let (expect, warn) = match self.terms() {
             Ok(terms) => terms,
             Err(problem) => return (self.result(Verdict::of(Outcome::Error, problem), None), Vec::new()),
@@ -178,6 +181,21 @@ impl Worker<'_> {
             (Some(window), Some(at)) => self.look_back(expect, warn, window, at).await,
         };
         self.finish(verdict, judged)
+    }
+
+    /// Tells by which rule of the policy the step is refused, as far as that is known before it looks.
+    async fn refused(&self) -> Option<String> {
+        let policy = Arc::clone(&self.shop.world.policy);
+        if policy.is_default() {
+            return None;
+        }
+        let (plan, position, scope) = (Arc::clone(&self.shop.plan), self.position, self.scope.clone());
+        // Where files are ruled, paths are followed to where they lead.
+        let judged = tokio::task::spawn_blocking(move || super::refused(&policy, &plan.steps[position], &scope)).await;
+        match judged {
+            Ok(refusal) => refusal.map(|refusal| refusal.message),
+            Err(_) => Some("the policy could not be asked".to_owned()),
+        }
     }
 
     /// Finds out what the same step measured in an earlier run, where that is its baseline.

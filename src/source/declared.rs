@@ -20,7 +20,7 @@ use crate::yaml::{Data, Node, Style};
 pub const SHAPE: Shape = Shape::Map(&Shape::Either(&[Shape::Template, Shape::Object(&ANY_SOURCE)]));
 
 /// The kinds that the language knows.
-const KINDS: &[&str] =
+pub const KINDS: &[&str] =
     &["prometheus", "scrape", "recorded", "alertmanager", "grafana", "loki", "github", "kubernetes", "docker"];
 
 /// The kinds that answer JSON over HTTP, each with its address when none is given.

@@ -13,7 +13,7 @@ pub mod prometheus;
 pub mod reach;
 
 pub use api::Api;
-pub use declared::{SHAPE, Sources};
+pub use declared::{KINDS, SHAPE, Sources};
 pub use docker::Docker;
 pub use kubernetes::Kubernetes;
 pub use metrics::{Asked, Metrics};

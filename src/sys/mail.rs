@@ -9,6 +9,8 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
+use super::policy::Policy;
+
 /// A server that takes mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -69,7 +71,8 @@ pub fn is_address(text: &str) -> bool {
 ///
 /// # Errors
 /// Says why the server did not take it, and whether that may pass.
-pub async fn send(server: &Server, mail: &Mail) -> Result<(), MailError> {
+pub async fn send(server: &Server, mail: &Mail, policy: &Policy) -> Result<(), MailError> {
+    policy.allow_host(&server.host, server.port).map_err(|refusal| lasting(refusal.message))?;
     let message = message(mail)?;
     let tls = || parameters(server);
     let (tls, usual) = match server.security {

@@ -2,7 +2,8 @@
 //!
 //! - `world` names what the run stands in, one a line: `service` (the sample service, healthy), `service broken`,
 //!   `prometheus` (a real one that scrapes the service), `recorded` (a real one with a day of recorded samples),
-//!   `monitored` (a real one with rules that tells a real Alertmanager), `nginx` (see `support::world`).
+//!   `monitored` (a real one with rules that tells a real Alertmanager), `nginx`, `resolver` (a DNS server), `secure`
+//!   (TLS servers) (see `support::world`).
 //! - `answers.yaml` is what a double of a back end answers, one for each case; it is at hand as the input `api_url`
 //!   (see `support::double`).
 //! - `args` holds further arguments, one a line. Every other file is at hand in the folder of the run.

@@ -152,8 +152,7 @@ const SECTION_KEYS: &[Field] = &[
 ];
 
 /// Parts of the language that this version refuses rather than ignores: where they stand, and the key.
-pub const NOT_YET: &[(Level, &str)] =
-    &[(Level::Step, "from"), (Level::Step, "attach"), (Level::Step, "dns"), (Level::Step, "tls"), (Level::Step, "git")];
+pub const NOT_YET: &[(Level, &str)] = &[(Level::Step, "from"), (Level::Step, "attach")];
 
 /// Where a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -49,7 +49,14 @@ impl Probe for EarlierRuns {
         let flag = Arc::clone(&cancel.0);
         let _busy = look.world.clock.busy();
         let now = criteria.now;
-        let searched = tokio::task::spawn_blocking(move || search(&*archive, &wanted, criteria, &flag)).await;
+        let policy = Arc::clone(&look.world.policy);
+        let searched = tokio::task::spawn_blocking(move || {
+            let files = wanted.record.iter().chain(&wanted.allowed_signers);
+            let mut judged = files.map(|file| policy.allow_path(std::path::Path::new(file)));
+            judged.try_for_each(|judged| judged.map_err(|refusal| refusal.message))?;
+            search(&*archive, &wanted, criteria, &flag)
+        });
+        let searched = searched.await;
         let search = match searched {
             Ok(Ok(search)) => search,
             Ok(Err(cause)) => return Observation::new(request, Found::could_not_look(cause)),

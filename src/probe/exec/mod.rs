@@ -14,6 +14,7 @@ use crate::model::quantity::seconds;
 use crate::model::{Found, Kind, Observation};
 use crate::shape::{Object, Shape, field, required};
 use crate::sys::World;
+use crate::sys::policy::Touch;
 use crate::sys::process::{self, End, Invocation};
 use crate::template::{Place, Scope, Template, TemplateError};
 use crate::yaml::Node;
@@ -187,6 +188,11 @@ impl Probe for Exec {
         }
     }
 
+    fn touches(&self, scope: &Scope) -> Vec<Touch> {
+        // What is captured is not known yet; it is judged when it is.
+        self.command.fill(scope).map(|(_, argv)| Touch::Command(argv)).into_iter().collect()
+    }
+
     fn grace(&self) -> std::time::Duration {
         process::GRACE + std::time::Duration::from_secs(2)
     }
@@ -198,7 +204,7 @@ impl Probe for Exec {
         };
         // A command takes real time, during which a made-up clock must stand still.
         let _busy = look.world.clock.busy();
-        match process::run(&invocation).await {
+        match look.world.run(&invocation).await {
             Err(error) => {
                 let found = Found::CouldNotLook { cause: error.message, retry: error.retry };
                 Observation::new(request, found)
@@ -215,11 +221,10 @@ impl Probe for Exec {
     }
 }
 
-impl Exec {
-    /// Fills the values in: what is shown as the request, and what is run.
-    fn fill(&self, look: &Look<'_>) -> Result<(String, Invocation), TemplateError> {
-        let scope = look.scope;
-        let (request, argv) = match &self.command {
+impl Command {
+    /// Fills the values in: what is shown, and the words of the command.
+    fn fill(&self, scope: &Scope) -> Result<(String, Vec<String>), TemplateError> {
+        Ok(match self {
             Command::Shell { shell, line } => {
                 let line = line.render(scope)?;
                 let shell = optional(shell.as_ref(), scope)?.unwrap_or_else(|| "/bin/sh".to_owned());
@@ -229,7 +234,15 @@ impl Exec {
                 let argv: Vec<_> = templates.iter().map(|t| t.render(scope)).collect::<Result<_, _>>()?;
                 (quoted(argv.iter().map(String::as_str)), argv)
             }
-        };
+        })
+    }
+}
+
+impl Exec {
+    /// Fills the values in: what is shown as the request, and what is run.
+    fn fill(&self, look: &Look<'_>) -> Result<(String, Invocation), TemplateError> {
+        let scope = look.scope;
+        let (request, argv) = self.command.fill(scope)?;
         let invocation = Invocation {
             argv,
             env: self.environment(look.world, scope)?,

@@ -16,7 +16,8 @@ use super::scan::Scan;
 use crate::model::{Evidence, Found, Measures, Note, Observation, Value};
 use crate::probe::json::Paths;
 use crate::probe::{Look, Probe, paths};
-use crate::template::Template;
+use crate::sys::policy::Touch;
+use crate::template::{Scope, Template};
 
 /// The largest content that is kept or parsed.
 const MAX_CONTENT: u64 = 1 << 20;
@@ -36,7 +37,7 @@ pub(super) struct Spec {
 pub(super) struct FileProbe(pub(super) Spec);
 
 /// What a look brings.
-type Seen = (Measures, Vec<Note>, Vec<Evidence>);
+pub(super) type Seen = (Measures, Vec<Note>, Vec<Evidence>);
 
 /// Tells a look on another thread that nobody waits any more.
 struct Cancel(Arc<AtomicBool>);
@@ -56,6 +57,10 @@ impl Probe for FileProbe {
         }
     }
 
+    fn touches(&self, scope: &Scope) -> Vec<Touch> {
+        self.0.path.render(scope).map(|path| Touch::of_files(&path)).into_iter().collect()
+    }
+
     async fn observe(&self, look: &Look<'_>) -> Observation {
         let path = match self.0.path.render(look.scope) {
             Ok(path) => path,
@@ -63,16 +68,25 @@ impl Probe for FileProbe {
         };
         let (spec, now) = (self.0.clone(), look.world.clock.now());
         let cancel = Cancel(Arc::default());
-        let (flag, asked) = (Arc::clone(&cancel.0), path.clone());
+        let (flag, asked, policy) = (Arc::clone(&cancel.0), path.clone(), Arc::clone(&look.world.policy));
         let _busy = look.world.clock.busy();
-        let found = tokio::task::spawn_blocking(move || spec.look(&asked, now, &flag)).await;
+        let found = tokio::task::spawn_blocking(move || {
+            let files = if spec.scan.is_some() { Ok(Vec::new()) } else { find(&asked, &flag) };
+            // Whether a file is there is told only of what may be read.
+            policy.allow_files(&asked, files.as_deref().unwrap_or_default()).map_err(|refusal| refusal.message)?;
+            Ok::<_, String>(match &spec.scan {
+                Some(scan) => scan.look(&asked, &policy, &flag),
+                None => files.and_then(|files| spec.look(&files, now, &flag)),
+            })
+        });
         let mut observation = Observation::new(path, Found::Measures(Measures::new()));
-        observation.found = match found {
-            Ok(Ok((measures, notes, evidence))) => {
+        observation.found = match found.await {
+            Ok(Err(refused)) => Found::refused(refused),
+            Ok(Ok(Ok((measures, notes, evidence)))) => {
                 (observation.notes, observation.evidence) = (notes, evidence);
                 Found::Measures(measures)
             }
-            Ok(Err(cause)) => Found::could_not_look(cause),
+            Ok(Ok(Err(cause))) => Found::could_not_look(cause),
             Err(error) => Found::could_not_look(format!("the look broke off: {error}")),
         };
         observation
@@ -80,16 +94,11 @@ impl Probe for FileProbe {
 }
 
 impl Spec {
-    fn look(&self, path: &str, now: DateTime<Utc>, flag: &AtomicBool) -> Result<Seen, String> {
+    fn look(&self, found: &[PathBuf], now: DateTime<Utc>, flag: &AtomicBool) -> Result<Seen, String> {
         let mut measures = Measures::new();
-        if let Some(scan) = &self.scan {
-            let (notes, evidence) = scan.look(path, &mut measures, flag)?;
-            return Ok((measures, notes, evidence));
-        }
-        let found = find(path, flag)?;
         measures.plain("exists", Value::Bool(!found.is_empty()));
         measures.plain("count", Value::Number(found.len() as f64));
-        match found.as_slice() {
+        match found {
             [] => self.none(&mut measures, "no such file", Value::Missing),
             [one] => self.one(&mut measures, one, now, flag)?,
             many => self.none(&mut measures, &format!("{} files match, and not one", many.len()), Value::NoData),

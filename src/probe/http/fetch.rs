@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use super::fill::Way;
 use super::spec::{self, Spec};
 use super::{fill, unanswered};
 use crate::checklist::reading::Reading;
 use crate::diag::Diagnostic;
 use crate::model::Found;
+use crate::probe::Look;
 use crate::sys::http::{HttpError, Request};
-use crate::template::{Scope, Template};
+use crate::template::Template;
 use crate::yaml::Node;
 
 /// How a page is fetched.
@@ -36,8 +38,9 @@ impl Fetch {
     ///
     /// # Errors
     /// Says in one line what is missing or makes no sense.
-    pub(in crate::probe) async fn request(&self, scope: &Scope, timeout: Duration) -> Result<Request, String> {
-        fill::request(&self.0, scope, timeout, false).await
+    pub(in crate::probe) async fn request(&self, look: &Look<'_>, timeout: Duration) -> Result<Request, String> {
+        let way = Way { scope: look.scope, timeout, policy: &look.world.policy };
+        fill::request(&self.0, &way, false).await
     }
 
     /// Shows a request in one line, without credentials.

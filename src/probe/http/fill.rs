@@ -1,5 +1,6 @@
 //! Fills in the variables and makes the request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -7,14 +8,26 @@ use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
 use super::spec::{Auth, Spec};
+use crate::sys::Policy;
 use crate::sys::http::{self, Connection, Request};
 use crate::template::{Scope, Template};
+
+/// What a request is made with.
+pub(super) struct Way<'a> {
+    /// The values of variables.
+    pub(super) scope: &'a Scope,
+    /// How long it may take.
+    pub(super) timeout: Duration,
+    /// Which files it may carry.
+    pub(super) policy: &'a Arc<Policy>,
+}
 
 /// Makes the request that is sent.
 ///
 /// # Errors
 /// Says in one line what is missing or makes no sense.
-pub(super) async fn request(spec: &Spec, scope: &Scope, timeout: Duration, timed: bool) -> Result<Request, String> {
+pub(super) async fn request(spec: &Spec, way: &Way<'_>, timed: bool) -> Result<Request, String> {
+    let (scope, timeout) = (way.scope, way.timeout);
     let mut headers = pairs(&spec.headers, scope)?;
     if let Some(value) = authorization(spec.auth.as_ref(), scope)? {
         headers.push(("authorization".into(), value));
@@ -28,7 +41,7 @@ pub(super) async fn request(spec: &Spec, scope: &Scope, timeout: Duration, timed
         method: spec.method.clone(),
         url: url(spec, scope)?,
         headers,
-        body: spec.payload.fill(scope).await?,
+        body: spec.payload.fill(scope, way.policy).await?,
         timeout,
         max_body: spec.max_body,
         max_redirects: spec.redirects,

@@ -14,6 +14,7 @@ mod spec;
 pub(super) use fetch::Fetch;
 
 use async_trait::async_trait;
+use fill::Way;
 
 use self::answer::Taking;
 use self::spec::Spec;
@@ -254,7 +255,8 @@ impl Probe for Http {
 
     async fn observe(&self, look: &Look<'_>) -> Observation {
         let scope = look.scope.with("now", look.world.clock.now().timestamp().into());
-        let request = match fill::request(&self.spec, &scope, look.timeout, self.taking.timing).await {
+        let way = Way { scope: &scope, timeout: look.timeout, policy: &look.world.policy };
+        let request = match fill::request(&self.spec, &way, self.taking.timing).await {
             Ok(request) => request,
             Err(cause) => return Observation::new(self.describe(), Found::refused(cause)),
         };

@@ -1,10 +1,13 @@
 //! What a request carries: text, JSON, a form or a file.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::spec::templates;
 use crate::checklist::reading::Reading;
 use crate::diag::Diagnostic;
+use crate::sys::Policy;
 use crate::template::{Expression, Place, Scope, Template};
 use crate::yaml::{Data, Node};
 
@@ -58,7 +61,7 @@ impl Payload {
     ///
     /// # Errors
     /// Says in one line what is missing.
-    pub(super) async fn fill(&self, scope: &Scope) -> Result<Bytes, String> {
+    pub(super) async fn fill(&self, scope: &Scope, policy: &Arc<Policy>) -> Result<Bytes, String> {
         let render = |template: &Template| template.render(scope).map_err(|e| e.message);
         match self {
             Payload::None => Ok(Bytes::new()),
@@ -77,7 +80,7 @@ impl Payload {
                 }
                 Ok(form.finish().into())
             }
-            Payload::File(path) => read_file(render(path)?).await,
+            Payload::File(path) => read_file(render(path)?, Arc::clone(policy)).await,
         }
     }
 }
@@ -155,10 +158,11 @@ fn tree(reading: &mut Reading<'_>, node: &Node) -> Option<Tree> {
     }
 }
 
-async fn read_file(path: String) -> Result<Bytes, String> {
+async fn read_file(path: String, policy: Arc<Policy>) -> Result<Bytes, String> {
     let read = tokio::task::spawn_blocking(move || {
         use std::io::Read;
         let wrong = |e: std::io::Error| format!("cannot read {path}: {e}");
+        policy.allow_path(std::path::Path::new(&path)).map_err(|refusal| refusal.message)?;
         let file = std::fs::File::open(&path).map_err(wrong)?;
         // A FIFO or a device might never end.
         if !file.metadata().map_err(wrong)?.is_file() {

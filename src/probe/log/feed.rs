@@ -65,7 +65,7 @@ impl Feed {
     /// is up is asked to end, and gets [`process::GRACE`] for it.
     pub(super) async fn pump(&self, world: &World, timeout: Duration, to: mpsc::Sender<Bytes>) -> Result<(), String> {
         match self {
-            Feed::Shell(line) => run(world, vec!["/bin/sh".into(), "-c".into(), line.clone()], timeout, to).await,
+            Feed::Shell(line) => run(world, shell(line), timeout, to).await,
             Feed::Command(argv) => run(world, argv.clone(), timeout, to).await,
             Feed::Url(url) => match tokio::time::timeout(timeout, fetch(world, url, timeout, to)).await {
                 Ok(fetched) => fetched,
@@ -75,11 +75,16 @@ impl Feed {
     }
 }
 
+/// Makes the command that a line for the shell is.
+pub(super) fn shell(line: &str) -> Vec<String> {
+    vec!["/bin/sh".into(), "-c".into(), line.to_owned()]
+}
+
 async fn run(world: &World, argv: Vec<String>, timeout: Duration, to: mpsc::Sender<Bytes>) -> Result<(), String> {
     let program = argv.first().cloned().unwrap_or_default();
     let env = process::minimal_env(&world.env);
     let invocation = Invocation { argv, env, cwd: None, stdin: None, timeout, keep: KEEP };
-    let streamed = process::stream(&invocation, to).await.map_err(|e| e.to_string())?;
+    let streamed = world.stream(&invocation, to).await.map_err(|e| e.to_string())?;
     let how = match streamed.end {
         None | Some(End::Exited(0)) => return Ok(()),
         Some(End::TimedOut) => return Err("it did not end in time; its process group was ended".into()),

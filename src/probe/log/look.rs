@@ -22,7 +22,8 @@ use crate::model::quantity;
 use crate::model::{Evidence, Found, Measures, Note, Observation, Value};
 use crate::probe::{Look, Probe};
 use crate::source::Failure;
-use crate::sys::process;
+use crate::sys::policy::Touch;
+use crate::sys::{Policy, process};
 use crate::template::{Scope, Template, TemplateError};
 
 /// Looks at a log.
@@ -95,6 +96,20 @@ impl Probe for LogProbe {
         self.0.source.origin().is_some_and(|origin| origin.can_look_back())
     }
 
+    fn touches(&self, scope: &Scope) -> Vec<Touch> {
+        match self.0.source.fill(scope) {
+            Ok(Asked::Paths(paths)) => paths.iter().map(|path| Touch::of_files(path)).collect(),
+            Ok(Asked::Feed(Feed::Command(argv))) => vec![Touch::Command(argv)],
+            Ok(Asked::Feed(Feed::Shell(line))) => vec![Touch::Command(feed::shell(&line))],
+            Ok(Asked::Feed(Feed::Url(url))) => {
+                url.parse().ok().and_then(|url| Touch::of_url(&url)).into_iter().collect()
+            }
+            Ok(Asked::Origin(origin)) => origin.host(scope).iter().map(|host| Touch::host(host)).collect(),
+            // What is captured is not known yet; it is judged when it is.
+            Err(_) => Vec::new(),
+        }
+    }
+
     fn runs_commands(&self) -> bool {
         match &self.0.source {
             Source::Shell(_) | Source::Command(_) => true,
@@ -135,8 +150,8 @@ impl Probe for LogProbe {
         let _busy = look.world.clock.busy();
         let scanned = match asked {
             Asked::Paths(paths) => {
-                let (spec, flag) = (self.0.clone(), Arc::clone(&cancel.0));
-                tokio::task::spawn_blocking(move || scan_paths(&spec, &paths, selection, &stop, &flag)).await
+                let (spec, flag, policy) = (self.0.clone(), Arc::clone(&cancel.0), Arc::clone(&look.world.policy));
+                tokio::task::spawn_blocking(move || scan_paths(&spec, &paths, selection, &stop, &flag, &policy)).await
             }
             Asked::Feed(feed) => {
                 let (sender, pieces) = feed::channel();
@@ -228,7 +243,14 @@ impl Source {
     }
 }
 
-fn scan_paths(spec: &Spec, paths: &[String], selection: Option<Selection>, stop: &Stop, flag: &AtomicBool) -> Scanned {
+fn scan_paths(
+    spec: &Spec,
+    paths: &[String],
+    selection: Option<Selection>,
+    stop: &Stop,
+    flag: &AtomicBool,
+    policy: &Policy,
+) -> Scanned {
     let search = match spec.sought.search() {
         Ok(search) => search,
         Err(error) => return Scanned::failed(selection, error.to_string()),
@@ -236,7 +258,10 @@ fn scan_paths(spec: &Spec, paths: &[String], selection: Option<Selection>, stop:
     let mut scanner = Scanner::new(&search, selection);
     let (mut notes, mut partial) = (Vec::new(), None);
     let result: Result<(), String> = paths.iter().try_for_each(|path| {
-        files::list(path, flag)?.iter().try_for_each(|file| {
+        let listed = files::list(path, flag);
+        // Whether a file is there is told only of what may be read.
+        policy.allow_files(path, listed.as_deref().unwrap_or_default()).map_err(|refusal| refusal.message)?;
+        listed?.iter().try_for_each(|file| {
             let why = scan_file(spec, &mut scanner, file, stop, &mut notes)?;
             partial = partial.take().or(why.map(|why| format!("{}: {why}", file.display())));
             Ok(())

@@ -72,7 +72,7 @@ impl Metrics {
             }
         };
         let timeout = self.timeout.min(look.timeout);
-        let request = self.fetch.request(look.scope, timeout).await.map_err(Found::refused)?;
+        let request = self.fetch.request(look, timeout).await.map_err(Found::refused)?;
         observation.request = Fetch::shown(&request);
         if request.connection.insecure {
             observation.notes.push(Note::warning("the server's certificate was not checked (insecure)"));

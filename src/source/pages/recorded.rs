@@ -15,7 +15,7 @@ use super::{Need, Of, Pages};
 use crate::promql::exposition::Format;
 use crate::promql::storage::{Dropped, Feed, Honor, Memory, Refused, Shape, Times};
 use crate::source::Failure;
-use crate::sys::World;
+use crate::sys::{Policy, World};
 use crate::template::{Scope, Template};
 
 /// The endings of files in a folder that are pages.
@@ -88,7 +88,8 @@ impl Recorded {
         let job = self.job(scope)?;
         let reading = async {
             let _busy = world.clock.busy();
-            let read = tokio::task::spawn_blocking(move || job.read()).await;
+            let policy = Arc::clone(&world.policy);
+            let read = tokio::task::spawn_blocking(move || job.read(&policy)).await;
             let read = read.map_err(|fault| Failure::lasting(format!("the record could not be read: {fault}")))?;
             read.map(Arc::new).map_err(Failure::lasting)
         };
@@ -129,11 +130,12 @@ impl Recorded {
 }
 
 impl Job {
-    fn read(self) -> Result<Recording, String> {
+    fn read(self, policy: &Policy) -> Result<Recording, String> {
+        policy.allow_path(&self.path).map_err(|refusal| refusal.message)?;
         let memory = Arc::new(Memory::new(self.shape));
         let feed = Feed::new(Arc::clone(&memory), self.labels.clone(), self.honor);
         let (dropped, times) = match self.folder {
-            true => self.folder(feed)?,
+            true => self.folder(feed, policy)?,
             false => (self.file(feed)?, 0),
         };
         let Some((begin, end)) = memory.span() else {
@@ -160,8 +162,10 @@ impl Job {
         Ok(taken.dropped)
     }
 
-    fn folder(&self, mut feed: Feed) -> Result<(Dropped, usize), String> {
+    fn folder(&self, mut feed: Feed, policy: &Policy) -> Result<(Dropped, usize), String> {
         let pages = self.pages()?;
+        // A page may be a link that leads elsewhere.
+        pages.iter().try_for_each(|(_, path)| policy.allow_path(path)).map_err(|refusal| refusal.message)?;
         let mut dropped = Dropped::default();
         for (at, path) in &pages {
             let page = self.page(path)?;

@@ -1,5 +1,6 @@
 //! Sends a request, follows redirects and reads the body, all within one deadline.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use super::message::{BodyEnd, Certificate, Fault, HttpError, HttpVersion, Reques
 use super::pool::Pool;
 use super::{fault, timed, tls};
 use crate::model::quantity;
+use crate::sys::policy::Policy;
 
 /// Sends requests. One for the whole process.
 pub struct Http {
@@ -96,7 +98,12 @@ impl Default for Http {
 impl Http {
     /// Makes the client.
     pub fn new() -> Self {
-        Self { pool: Pool::default(), large: Semaphore::new(LARGE_BODIES) }
+        Self::under(Arc::default())
+    }
+
+    /// Makes a client that reaches only what a policy allows.
+    pub fn under(policy: Arc<Policy>) -> Self {
+        Self { pool: Pool::under(policy), large: Semaphore::new(LARGE_BODIES) }
     }
 
     /// Sends a request and reads the answer, its body at most to `max_body` decoded bytes.
@@ -171,10 +178,11 @@ impl Http {
         notes: &mut Vec<String>,
     ) -> Result<Answer, HttpError> {
         let connection = hop.connection(&request.connection);
+        self.pool.allow(hop, &connection)?;
         if request.timed {
             return timed::exchange(&self.pool, hop, &connection, deadline).await;
         }
-        let client = self.pool.client(&connection, hop.is_https()).await?;
+        let client = self.pool.client(&connection, hop).await?;
         let peer = match (&connection.unix_socket, &connection.proxy) {
             (Some(path), _) => path.clone(),
             (None, Some(proxy)) => format!("the proxy {}", hide(proxy)),

@@ -7,10 +7,14 @@ use rustls::CertificateError;
 
 use super::message::{Fault, HttpError};
 use super::tls::Untrusted;
+use crate::sys::policy::Refusal;
 
 /// Names the cause why there was no answer.
 pub(in crate::sys) fn of(error: &(dyn Error + 'static), peer: &str) -> HttpError {
     let chain = chain(error);
+    if let Some(refusal) = chain.iter().find_map(|e| e.downcast_ref::<Refusal>()) {
+        return super::door::refused(refusal.clone());
+    }
     let find = |wanted: fn(&(dyn Error + 'static)) -> bool| chain.iter().copied().find(|e| wanted(*e));
     if let Some(tls) = chain.iter().find_map(|e| e.downcast_ref::<rustls::Error>()) {
         return HttpError::new(Fault::Tls, format!("{} ({peer})", tls_words(tls)));
@@ -40,7 +44,7 @@ pub(in crate::sys) fn of(error: &(dyn Error + 'static), peer: &str) -> HttpError
 }
 
 /// Names the cause why a connection could not be made.
-pub(super) fn of_connect(error: &io::Error, peer: &str) -> HttpError {
+pub(in crate::sys) fn of_connect(error: &io::Error, peer: &str) -> HttpError {
     of_io(error, peer)
         .unwrap_or_else(|| HttpError::new(Fault::Connect, format!("cannot connect to {peer}: {}", plain(error))))
 }
@@ -153,7 +157,7 @@ fn of_hyper(error: &hyper::Error, chain: &[&(dyn Error + 'static)], peer: &str) 
     HttpError::new(Fault::Protocol, message)
 }
 
-fn tls_words(error: &rustls::Error) -> String {
+pub(in crate::sys) fn tls_words(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(cause) => certificate_words(cause),
         rustls::Error::InvalidMessage(_) => "the server does not speak TLS on this port".into(),

@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::{Client, Proxy};
+use reqwest::{Client, Proxy, redirect};
 use rustls::ClientConfig;
 use tokio::sync::OnceCell;
 
+use super::door::{self, Admitting};
+use super::hop::Hop;
 use super::message::{Connection, Fault, HttpError, HttpVersion};
 use super::tls;
+use crate::sys::policy::Policy;
 
 /// How long an idle connection is kept: less than the 5 s after which common servers close theirs.
 const IDLE: Duration = Duration::from_secs(4);
@@ -24,28 +27,51 @@ const IDLE_PER_HOST: usize = 1024;
 pub(super) struct Pool {
     plain: OnceCell<Client>,
     secure: OnceCell<Client>,
-    others: Cells<(Connection, bool), Client>,
+    others: Cells<(Connection, bool, Option<u16>), Client>,
     configs: Cells<Connection, Arc<ClientConfig>>,
+    policy: Arc<Policy>,
 }
 
 /// Values that are made when they are first asked for, each once however many ask at the same time.
 type Cells<K, V> = Mutex<HashMap<K, Arc<OnceCell<V>>>>;
 
 impl Pool {
+    /// Makes an empty pool whose clients reach only what a policy allows.
+    pub(super) fn under(policy: Arc<Policy>) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
+    /// Returns what may be reached.
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Judges a hop before anything of it is sent or looked up.
+    ///
+    /// # Errors
+    /// Says by which rule it is refused.
+    pub(super) fn allow(&self, hop: &Hop, connection: &Connection) -> Result<(), HttpError> {
+        door::allow(&self.policy, hop, connection)
+    }
+
     /// Returns the client for a way of connecting.
     ///
     /// # Errors
     /// Says what is wrong with the connection's settings: a file, an address, the proxy.
-    pub(super) async fn client(&self, connection: &Connection, https: bool) -> Result<Client, HttpError> {
-        if *connection == Connection::default() {
+    pub(super) async fn client(&self, connection: &Connection, hop: &Hop) -> Result<Client, HttpError> {
+        let https = hop.is_https();
+        // Where ports are ruled, each has a client of its own: looking a name up, a client does not know for which.
+        let ruled = !self.policy.hosts.is_open() && connection.proxy.is_none();
+        let port = hop.url.port_or_known_default().filter(|_| ruled);
+        if port.is_none() && *connection == Connection::default() {
             let cell = if https { &self.secure } else { &self.plain };
-            return cell.get_or_try_init(|| self.build(connection, https)).await.cloned();
+            return cell.get_or_try_init(|| self.build(connection, https, port)).await.cloned();
         }
         let cell = {
             let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(others.entry((connection.clone(), https)).or_default())
+            Arc::clone(others.entry((connection.clone(), https, port)).or_default())
         };
-        cell.get_or_try_init(|| self.build(connection, https)).await.cloned()
+        cell.get_or_try_init(|| self.build(connection, https, port)).await.cloned()
     }
 
     /// Returns the TLS settings for a way of connecting.
@@ -58,14 +84,20 @@ impl Pool {
             Arc::clone(configs.entry(connection.clone()).or_default())
         };
         let made = cell.get_or_try_init(async || {
-            let connection = connection.clone();
-            let made = tokio::task::spawn_blocking(move || tls::config(&connection)).await;
+            let (connection, policy) = (connection.clone(), Arc::clone(&self.policy));
+            let made = tokio::task::spawn_blocking(move || {
+                for file in connection.ca_file.iter().chain(&connection.client_cert) {
+                    policy.allow_path(Path::new(file)).map_err(door::refused)?;
+                }
+                tls::config(&connection)
+            });
+            let made = made.await;
             made.map_err(|e| HttpError::new(Fault::Request, e.to_string()))?.map(Arc::new)
         });
         made.await.cloned()
     }
 
-    async fn build(&self, connection: &Connection, https: bool) -> Result<Client, HttpError> {
+    async fn build(&self, connection: &Connection, https: bool, port: Option<u16>) -> Result<Client, HttpError> {
         let proxied_by_tls = connection.proxy.as_ref().is_some_and(|proxy| proxy.starts_with("https:"));
         let tls = match https || proxied_by_tls {
             true => ClientConfig::clone(&*self.config(connection).await?),
@@ -74,9 +106,10 @@ impl Pool {
         let mut builder = Client::builder()
             .tls_backend_preconfigured(tls)
             .tls_info(https)
-            .redirect(Policy::none())
+            .redirect(redirect::Policy::none())
             .referer(false)
             .no_proxy()
+            .dns_resolver(Admitting { policy: Arc::clone(&self.policy), port })
             .pool_max_idle_per_host(IDLE_PER_HOST)
             .pool_idle_timeout(IDLE);
         builder = match connection.version {

@@ -20,7 +20,7 @@ use super::client::{Answer, Deadline};
 use super::hop::Hop;
 use super::message::{Certificate, Connection, Fault, HttpError, HttpVersion, Timing};
 use super::pool::{Pool, address};
-use super::{fault, tls};
+use super::{door, fault, tls};
 
 /// Drives a connection for as long as it is held.
 pub(super) struct Task(JoinHandle<()>);
@@ -88,7 +88,7 @@ async fn open(
         false => None,
     };
     let mut lap = Instant::now();
-    let addresses = deadline.within(addresses(hop, connection)).await;
+    let addresses = deadline.within(addresses(pool, hop, connection)).await;
     let addresses = addresses.ok_or_else(|| late(format!("the name in {peer} was not resolved"), deadline))??;
     timing.dns = split(&mut lap);
     let stream = deadline.within(connect(&addresses)).await;
@@ -131,7 +131,7 @@ fn insisted(connection: &Connection) -> bool {
     connection.version == HttpVersion::Http2
 }
 
-async fn addresses(hop: &Hop, connection: &Connection) -> Result<Vec<SocketAddr>, HttpError> {
+async fn addresses(pool: &Pool, hop: &Hop, connection: &Connection) -> Result<Vec<SocketAddr>, HttpError> {
     let host = hop.url.host_str().unwrap_or_default();
     let port = hop.url.port_or_known_default().unwrap_or(80);
     if let Some((_, text)) = connection.resolve.iter().find(|(name, _)| name.eq_ignore_ascii_case(host)) {
@@ -142,7 +142,8 @@ async fn addresses(hop: &Hop, connection: &Connection) -> Result<Vec<SocketAddr>
         return Ok(vec![given]);
     }
     let found = tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await;
-    let found: Vec<_> = found.map_err(|e| fault::unresolved(&hop.peer(), &e))?.collect();
+    let found = found.map_err(|e| fault::unresolved(&hop.peer(), &e))?;
+    let found = pool.policy().admitted(host, found, Some(port)).map_err(door::refused)?;
     match found.is_empty() {
         true => Err(HttpError::new(Fault::Dns, format!("the name {host} has no address"))),
         false => Ok(found),

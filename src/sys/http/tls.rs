@@ -92,7 +92,7 @@ fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, HttpError> {
     }
 }
 
-fn roots(file: Option<&str>) -> Result<RootCertStore, HttpError> {
+pub(in crate::sys) fn roots(file: Option<&str>) -> Result<RootCertStore, HttpError> {
     let mut store = RootCertStore::empty();
     if let Some(path) = file {
         for certificate in certificates(path)? {
@@ -147,7 +147,7 @@ impl ServerCertVerifier for Known {
     }
 }
 
-fn explain(error: rustls::Error, der: &CertificateDer<'_>) -> rustls::Error {
+pub(in crate::sys) fn explain(error: rustls::Error, der: &CertificateDer<'_>) -> rustls::Error {
     // A stranger who bears the name of a known authority fails by the signature.
     let unknown = match &error {
         rustls::Error::InvalidCertificate(cause) => matches!(

@@ -51,6 +51,17 @@ pub enum Access {
     },
 }
 
+impl Access {
+    /// Returns the file or folder with credentials that is named, if one is.
+    pub(super) fn file(&self) -> Option<&str> {
+        match self {
+            Self::Kubeconfig { file, .. } => file.as_deref(),
+            Self::Account { folder } => folder.as_deref(),
+            Self::Direct { .. } => None,
+        }
+    }
+}
+
 /// What is needed to ask a cluster, but for what a command has yet to give.
 pub(super) struct Configured {
     pub(super) config: kube::Config,

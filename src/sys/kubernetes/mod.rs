@@ -8,6 +8,8 @@
 mod access;
 mod plugin;
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -17,6 +19,7 @@ use kube::client::Body;
 
 use super::World;
 use super::http::{self, BodyEnd, Fault, HttpError};
+use super::policy::{Policy, Refusal};
 use crate::model::quantity;
 use access::Configured;
 
@@ -62,6 +65,23 @@ pub struct Streaming {
     received: u64,
 }
 
+/// Asks the policy for the host of the API, and for the addresses that it has: the library looks the name up by itself.
+///
+/// # Errors
+/// Says by which rule it is refused.
+async fn admit(policy: &Policy, url: &str) -> Result<(), HttpError> {
+    let Ok(url) = url::Url::parse(url) else { return Ok(()) };
+    policy.allow_url(&url).map_err(refused)?;
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Ok(()) };
+    // A name without an address is told by whoever connects.
+    let Ok(found) = tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await else { return Ok(()) };
+    policy.admitted(host, found, Some(port)).map_err(refused).map(|_| ())
+}
+
+fn refused(refusal: Refusal) -> HttpError {
+    HttpError::new(Fault::Request, refusal.message)
+}
+
 impl Cluster {
     /// Finds out who we are there, which may take files and a command, and makes ready to ask. Nothing is asked yet.
     ///
@@ -69,12 +89,19 @@ impl Cluster {
     /// Says which file is missing or damaged, which context or user there is not, why the command for the credentials
     /// did not give any, or which of these cannot be used.
     pub async fn connect(access: &Access, world: &World, timeout: Duration) -> Result<Self, HttpError> {
-        let (access, env) = (access.clone(), std::sync::Arc::clone(&world.env));
-        let found =
-            blocking(timeout, "the credentials were not read", move || access::configure(&access, &env)).await?;
-        let Configured { mut config, context, namespace, exec } = found?;
+        let (named, env, policy) = (access.clone(), Arc::clone(&world.env), Arc::clone(&world.policy));
+        let found = blocking(timeout, "the credentials were not read", move || {
+            named.file().map_or(Ok(()), |file| policy.allow_path(Path::new(file))).map_err(refused)?;
+            access::configure(&named, &env)
+        });
+        let Configured { mut config, context, namespace, exec } = found.await??;
+        admit(&world.policy, &config.cluster_url.to_string()).await?;
         let (mut expires, by_plugin) = (None, exec.is_some());
         if let Some(exec) = exec {
+            if access.file().is_some() {
+                // What the user's own kubeconfig names is the user's choice; what a checklist brings along is not.
+                world.policy.allow_command(exec.argv()).map_err(refused)?;
+            }
             let credential = plugin::run(&exec, &world.env, timeout).await?;
             expires = credential.expires;
             credential.put_into(&mut config.auth_info)?;

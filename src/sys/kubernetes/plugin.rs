@@ -63,6 +63,11 @@ impl Exec {
         Ok(Self { argv, env, version, info, hint: exec.install_hint.clone().filter(|hint| !hint.is_empty()) })
     }
 
+    /// Returns the command, word by word.
+    pub(super) fn argv(&self) -> &[String] {
+        &self.argv
+    }
+
     fn name(&self) -> &str {
         self.argv.first().map_or("", String::as_str)
     }

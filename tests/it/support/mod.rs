@@ -16,6 +16,7 @@ pub(crate) mod promqltest;
 pub(crate) mod pushgateway;
 mod recorded;
 pub(crate) mod records;
+pub(crate) mod resolver;
 pub(crate) mod rogue;
 pub(crate) mod secure;
 pub(crate) mod smtp;

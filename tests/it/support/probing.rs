@@ -40,6 +40,12 @@ impl Probing {
         }
     }
 
+    /// Looks in another world.
+    pub(crate) fn world(mut self, world: World) -> Self {
+        self.world = world;
+        self
+    }
+
     /// Declares `sources:`.
     pub(crate) fn sources(mut self, declared: &str) -> Self {
         let (sources, said) = declare(declared, &self.scope);

@@ -7,6 +7,9 @@ use super::monitored::Monitored;
 use super::nginx::Nginx;
 use super::prometheus::Prometheus;
 use super::recorded;
+use super::resolver::{Manner, Resolver};
+use super::secure::{Secure, Shows};
+use crate::probe_dns;
 
 /// What nginx answers: what it was sent, a redirect, a login, bytes that are no JSON.
 const LOCATIONS: &str = r#"
@@ -24,6 +27,15 @@ pub(crate) struct World {
     prometheus: Option<Prometheus>,
     monitored: Option<Monitored>,
     nginx: Option<Nginx>,
+    resolver: Option<Resolver>,
+    secure: Option<Chains>,
+}
+
+/// TLS servers on a runtime of their own.
+struct Chains {
+    good: Secure,
+    expired: Secure,
+    _runtime: tokio::runtime::Runtime,
 }
 
 /// The sample service on a runtime of its own.
@@ -54,7 +66,9 @@ impl World {
             Monitored::start(&service.service.address().to_string())
         });
         let nginx = wants("nginx").then(|| Nginx::start(LOCATIONS).expect("nginx is installed"));
-        Self { service, prometheus, monitored, nginx }
+        let resolver = wants("resolver").then(|| Resolver::start(Manner::Honest, probe_dns::zone()));
+        let secure = wants("secure").then(Chains::start);
+        Self { service, prometheus, monitored, nginx, resolver, secure }
     }
 
     /// Returns `--set` for those inputs that a checklist declares and this world knows.
@@ -75,6 +89,14 @@ impl World {
         if let Some(nginx) = &self.nginx {
             known.push(("nginx_url", nginx.url.clone()));
         }
+        if let Some(resolver) = &self.resolver {
+            known.push(("resolver", resolver.address.to_string()));
+        }
+        if let Some(Chains { good, expired, .. }) = &self.secure {
+            known.push(("tls_address", format!("localhost:{}", good.address.port())));
+            known.push(("tls_ca", good.ca().display().to_string()));
+            known.push(("expired_address", format!("localhost:{}", expired.address.port())));
+        }
         let declared = |name: &str| checklist.lines().any(|line| line.trim_start().starts_with(&format!("{name}:")));
         let known = known.into_iter().filter(|(name, _)| declared(name));
         known.flat_map(|(name, value)| ["--set".to_owned(), format!("{name}={value}")]).collect()
@@ -88,6 +110,16 @@ impl World {
     /// The sample service, where there is one.
     pub(crate) fn service(&self) -> &demo::Service {
         &self.service.as_ref().expect("a world with the service").service
+    }
+}
+
+impl Chains {
+    fn start() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let (good, expired) =
+            runtime.block_on(async { (Secure::start(Shows::Good).await, Secure::start(Shows::Expired).await) });
+        Self { good, expired, _runtime: runtime }
     }
 }
 

@@ -18,6 +18,8 @@ use search::Search;
 use tree::{Entry, Tree};
 
 use crate::model::{Evidence, Measures, Note, Value, quantity};
+use crate::probe::file::look::Seen;
+use crate::sys::Policy;
 
 /// The most findings that are listed.
 const MAX_FINDINGS: usize = 20_000;
@@ -48,22 +50,18 @@ struct Scanned {
 }
 
 impl Scan {
-    /// Looks through what a path or a glob stands for, and adds the measures of the scan.
+    /// Looks through what a path or a glob stands for, and measures what the scan came to.
     ///
     /// # Errors
-    /// Says which file or folder cannot be read.
-    pub(super) fn look(
-        &self,
-        path: &str,
-        measures: &mut Measures,
-        flag: &AtomicBool,
-    ) -> Result<(Vec<Note>, Vec<Evidence>), String> {
-        let mut scanned = Scanned::default();
-        let tree = Tree { path, exclude: &self.exclude, gitignore: self.gitignore, max_size: self.max_size, flag };
+    /// Says which file or folder cannot be read, or may not be.
+    pub(super) fn look(&self, path: &str, policy: &Policy, flag: &AtomicBool) -> Result<Seen, String> {
+        let (mut scanned, mut measures) = (Scanned::default(), Measures::new());
+        let (exclude, gitignore, max_size) = (&self.exclude, self.gitignore, self.max_size);
+        let tree = Tree { path, exclude, gitignore, max_size, policy, flag };
         let exists = tree.walk(&mut |entry| scanned.take(&self.search, entry))?;
         measures.plain("exists", Value::Bool(exists));
-        scanned.measure(&self.search, exists, measures);
-        Ok((scanned.notes(), scanned.evidence()))
+        scanned.measure(&self.search, exists, &mut measures);
+        Ok((measures, scanned.notes(), scanned.evidence()))
     }
 }
 

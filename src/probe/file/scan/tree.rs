@@ -14,6 +14,7 @@ use ignore::{DirEntry, WalkBuilder};
 
 use crate::probe::file::look::{cause, open};
 use crate::probe::paths;
+use crate::sys::Policy;
 
 /// The most files and folders of a tree.
 const MAX_ENTRIES: usize = 1_000_000;
@@ -30,6 +31,8 @@ pub(super) struct Tree<'a> {
     pub(super) gitignore: bool,
     /// The largest file that is read, in bytes.
     pub(super) max_size: u64,
+    /// Which files may be read.
+    pub(super) policy: &'a Policy,
     /// Set when nobody waits any more.
     pub(super) flag: &'a AtomicBool,
 }
@@ -127,6 +130,7 @@ impl Tree<'_> {
     }
 
     fn file(&self, path: &Path, size: u64, each: &mut dyn FnMut(Entry<'_>)) -> Result<(), String> {
+        self.policy.allow_path(path).map_err(|refusal| refusal.message)?;
         if size > self.max_size {
             each(Entry::Large(path));
             return Ok(());

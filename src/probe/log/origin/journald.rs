@@ -202,7 +202,7 @@ async fn read(look: &Look<'_>, argv: Vec<String>, wanted: &Wanted, to: &mpsc::Se
         drop(pieces);
         entries.end()
     };
-    let (streamed, entries) = tokio::join!(process::stream(&invocation, sender), translate);
+    let (streamed, entries) = tokio::join!(look.world.stream(&invocation, sender), translate);
     let streamed = streamed.map_err(|error| Failure { cause: error.message, retry: error.retry, short: false })?;
     let said = last_line(&streamed.stderr);
     match (streamed.end, said) {
