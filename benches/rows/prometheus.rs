@@ -7,7 +7,11 @@ use super::http::told;
 use super::{Scale, checklists, wrk};
 use crate::measure::{Line, folder, holdpoint, median, present, times};
 
+#[path = "../../tests/it/support/daemon.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod daemon;
 #[path = "../../tests/it/support/prometheus.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
 pub(super) mod support;
 
 pub(super) const QUERIES: [&str; 8] = [

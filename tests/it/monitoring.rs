@@ -47,10 +47,11 @@ async fn an_alert_fires_is_told_and_is_silenced() {
 
     // It began after the run did, and not after a run that begins only now.
     for source in ["prometheus", "alertmanager"] {
-        let yaml = format!("{{ names: Watched, new: true, source: {source} }}");
-        let look = asking().started(before).look("alerts", BOTH, &yaml).await;
+        let yaml = "{ names: Watched, new: true }";
+        let asking = || asking().source(source);
+        let look = asking().started(before).look("alerts", BOTH, yaml).await;
         assert_eq!((counts(&look, "firing"), number(&look, "count")), ((1, 1), 1.0), "{source}");
-        let look = asking().started(Utc::now() + chrono::Duration::minutes(1)).look("alerts", BOTH, &yaml).await;
+        let look = asking().started(Utc::now() + chrono::Duration::minutes(1)).look("alerts", BOTH, yaml).await;
         assert_eq!((counts(&look, "firing"), number(&look, "count")), ((0, 1), 0.0), "{source}");
     }
 

@@ -16,8 +16,9 @@ use holdpoint::source::Sources;
 use holdpoint::sys::{Clock, World};
 use holdpoint::template::Scope;
 
+use crate::support::daemon::{free_port, get};
 use crate::support::probing;
-use crate::support::prometheus::{Prometheus, free_port, get};
+use crate::support::prometheus::Prometheus;
 use crate::support::rogue::Rogue;
 
 /// Sources, ready to be asked.

@@ -45,10 +45,10 @@ some of such alerts quiet, whether one fires or not. So `silences: 0` says that 
 
 **Nothing is quiet by accident.** What nobody evaluates does not fire: of a Prometheus there is no data on `firing` and
 `pending` when no alerting rule is loaded, when an alert that is named has no rule, and when the rule of an alert that may
-be meant cannot be evaluated. An alert that does fire is counted all the same. An Alertmanager that holds
-no alert at all, of whatever name, has no data on `firing` either: it cannot be told from one to which nobody sends. Where
-an alert fires always, as a dead man's switch does, that does not come about; where there is none, ask the Prometheus, or
-write `on_no_data: pass`.
+be meant cannot be evaluated. An alert that does fire is counted all the same. An Alertmanager that holds no alert at all,
+of whatever name, has no data on `firing` either: it cannot be told from one to which nobody sends. Where an alert fires
+always, as a dead man's switch does, that does not come about; where there is none, ask the Prometheus, or write
+`on_no_data: pass`.
 
 **Failure or error.** An alert that fires is what the step judges. A server that does not answer, denies access or answers
 what cannot be understood is an *error*.

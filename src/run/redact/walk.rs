@@ -254,7 +254,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::{Sample, Secret};
+    use crate::model::{Sample, Secret, Tally};
 
     fn redactor() -> Redactor {
         Redactor::new(&[Secret::new("s3cr3t-word"), Secret::new("48151623")])
@@ -282,6 +282,7 @@ mod tests {
             Value::Text("s3cr3t-word".into()),
             Value::Json(json!("s3cr3t-word")),
             Value::Set(vec!["s3cr3t-word".into()]),
+            Value::Tally(Tally::named([("s3cr3t-word".to_owned(), true), ("s3cr3t-word".to_owned(), false)])),
             Value::Series(vec![Sample { labels, value: 48_151_623.0 }]),
             Value::Missing("s3cr3t-word".into()),
             Value::NoData("s3cr3t-word".into()),
@@ -298,6 +299,8 @@ mod tests {
         measures.plain("body", Value::Text("x".repeat(1_000_000)));
         measures.plain("json", Value::Json(json!(vec!["0123456789"; 30_000])));
         measures.plain("records", Value::Set((0..20_000).map(|n| format!("word {n}")).collect()));
+        let members = (0..20_000).map(|n| (format!("member {n}"), n % 2 == 0));
+        measures.plain("tally", Value::Tally(Tally::named(members)));
         let mut seen = Observation::new("r".repeat(100_000), Found::Measures(measures));
         for _ in 0..20 {
             seen.evidence.push(Evidence { title: "body".into(), text: "e".repeat(20_000), left_out: 7 });
@@ -305,7 +308,7 @@ mod tests {
         seen.notes = vec![Note::info("n".repeat(10_000)); 1000];
         Redactor::new(&[]).observation(&mut seen);
         let written = serde_json::to_string(&seen).expect("serialises");
-        assert!(written.len() < 600_000, "{}", written.len());
+        assert!(written.len() < 750_000, "{}", written.len());
         let evidence: usize = seen.evidence.iter().map(|e| e.text.len()).sum();
         assert!(evidence < limits::ALL_EVIDENCE + 20 * 64, "{evidence}");
         assert!(seen.evidence.iter().all(|e| e.left_out > 3_000));
@@ -314,6 +317,9 @@ mod tests {
         assert!(matches!(kinds[0], Value::Text(text) if text.len() < limits::TEXT + 64));
         assert!(matches!(kinds[1], Value::NoData(why) if why.contains("[\"0123456789\",")));
         assert!(matches!(kinds[2], Value::Set(words) if words.len() > 1000 && words.len() < 10_000));
+        let Value::Tally(tally) = kinds[3] else { unreachable!() };
+        assert_eq!((tally.count, tally.of, tally.names.len() < 10_000), (10_000, 20_000, true));
+        assert_eq!(tally.holds_of("member 19998"), None, "its name is not in the record");
     }
 
     #[test]

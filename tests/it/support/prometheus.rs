@@ -4,8 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::daemon::Daemon;
-pub(crate) use super::daemon::{free_port, get};
+use super::daemon::{Daemon, get};
 
 /// A running Prometheus. It ends when this is dropped.
 pub(crate) struct Prometheus(Daemon);
