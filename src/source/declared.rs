@@ -33,7 +33,8 @@ const OVER_HTTP: Object =
 
 pub(super) const KIND: Field =
     field("kind", Shape::Word(KINDS), "What kind of back end it is; the entry's name says it when left out.");
-pub(super) const URL: Field = field("url", Shape::Template, "Where it answers, path prefix included: `http://prometheus:9090`.");
+pub(super) const URL: Field =
+    field("url", Shape::Template, "Where it answers, path prefix included: `http://prometheus:9090`.");
 pub(super) const TIMEOUT: Field =
     field("timeout", Shape::Duration, "The longest time for one request; never longer than that of the step.");
 

@@ -12,6 +12,7 @@ mod holds;
 mod killed;
 mod live;
 mod log_journald;
+mod log_kubernetes;
 mod masking;
 mod pages;
 mod probe_exec;

@@ -6,15 +6,18 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use holdpoint::model::{Found, Observation, Value};
+use holdpoint::probe;
 use serde_json::json;
 
 use crate::support::cluster::{Cluster, Front, Holds, deployment, namespace, pod};
+use crate::support::env::TestEnv;
 use crate::support::probing::{Probing, cause, declare, get, number, text};
 use crate::support::rogue::{Rogue, stall, write};
 
 fn web() -> Holds {
     let mut objects = vec![namespace(), deployment("web")];
-    objects.extend((0..3).map(|n| pod(&format!("web-7c5d79b5bb-4x{n}zk"), json!({ "app": "web", "version": "1.2.3" }))));
+    objects
+        .extend((0..3).map(|n| pod(&format!("web-7c5d79b5bb-4x{n}zk"), json!({ "app": "web", "version": "1.2.3" }))));
     Holds { objects, ..Holds::default() }
 }
 
@@ -111,7 +114,10 @@ async fn a_workload_is_measured_and_one_that_is_not_there_is_missing() {
     let cluster = Cluster::start(web());
     let wants = ["labels[version]", "conditions[Available]", "json[$.spec.replicas]"];
     let there = look(&cluster, &wants, "{ deployment: web }").await;
-    assert_eq!((tally(&there, "updated"), tally(&there, "available"), tally(&there, "ready")), ((3, 3), (3, 3), (3, 3)));
+    assert_eq!(
+        (tally(&there, "updated"), tally(&there, "available"), tally(&there, "ready")),
+        ((3, 3), (3, 3), (3, 3))
+    );
     assert_eq!((text(&there, "image"), number(&there, "desired")), ("shop/web:1.2.3", 3.0));
     for name in ["exists", "rolled_out", "generation_observed", "conditions[Available]"] {
         assert_eq!(get(&there, name), &Value::Bool(true), "{name}");
@@ -121,7 +127,9 @@ async fn a_workload_is_measured_and_one_that_is_not_there_is_missing() {
     let lost = look(&cluster, &wants, "{ deployment: wbe }").await;
     assert_eq!(get(&lost, "exists"), &Value::Bool(false));
     for name in ["updated", "rolled_out", "image", "labels[version]", "json[$.spec.replicas]"] {
-        assert!(matches!(get(&lost, name), Value::Missing(why) if why == "there is no deployment wbe in the namespace shop"));
+        assert!(
+            matches!(get(&lost, name), Value::Missing(why) if why == "there is no deployment wbe in the namespace shop")
+        );
     }
     let pods = look(&cluster, &[], "{ pods: deployment/web }").await;
     assert_eq!(number(&pods, "count"), 3.0);
@@ -286,7 +294,11 @@ async fn a_command_gives_the_credentials_once_and_again_when_they_expire_or_are_
         assert_eq!(number(&probing.look("kubernetes", &[], "{ pods: app=web }").await, "count"), 3.0);
     }
     assert_eq!(runs(&folder), 2, "expired credentials are asked for anew");
-    let old = format!("if [ $(wc -l <\"${{0%/*}}/runs\") -gt 1 ]; then {}; else {}; fi", credential("\"token\":\"t-ann\""), credential("\"token\":\"t-old\""));
+    let old = format!(
+        "if [ $(wc -l <\"${{0%/*}}/runs\") -gt 1 ]; then {}; else {}; fi",
+        credential("\"token\":\"t-ann\""),
+        credential("\"token\":\"t-old\"")
+    );
     let (folder, file) = plugin(&server, &old, "");
     assert_eq!(number(&of(&file).look("kubernetes", &[], "{ pods: app=web }").await, "count"), 3.0);
     assert_eq!(runs(&folder), 2, "refused credentials are asked for once more");
@@ -345,7 +357,8 @@ async fn over_tls_the_authority_is_checked_and_a_certificate_shown() {
     };
     let (crt, key) = (front.file("client.crt"), front.file("client.key"));
     let files = format!("client-certificate: {}, client-key: {}", crt.display(), key.display());
-    let data = format!("client-certificate-data: {}, client-key-data: {}", encoded("client.crt"), encoded("client.key"));
+    let data =
+        format!("client-certificate-data: {}, client-key-data: {}", encoded("client.crt"), encoded("client.key"));
     let here = format!("server: \"https://127.0.0.1:{port}\"");
     for (place, user) in [
         (format!("{here}, {ca}"), &files),
@@ -362,16 +375,28 @@ async fn over_tls_the_authority_is_checked_and_a_certificate_shown() {
     let anonymous = of(&format!("{here}, {ca}"), "token: t").await;
     assert!(cause(&anonymous).contains("client certificate"), "{}", cause(&anonymous));
     let stranger = of(&here, &data).await;
-    assert!(cause(&stranger).contains("not trusted") || cause(&stranger).contains("certificate"), "{}", cause(&stranger));
+    assert!(
+        cause(&stranger).contains("not trusted") || cause(&stranger).contains("certificate"),
+        "{}",
+        cause(&stranger)
+    );
     let other = of(&format!("{here}, {ca}, tls-server-name: other.test"), &data).await;
     assert!(cause(&other).contains("other.test"), "{}", cause(&other));
-    let status = format!("\"clientCertificateData\":\"{}\",\"clientKeyData\":\"{}\"", front.read("client.crt"), front.read("client.key"));
+    let status = format!(
+        "\"clientCertificateData\":\"{}\",\"clientKeyData\":\"{}\"",
+        front.read("client.crt"),
+        front.read("client.key")
+    );
     let script = credential(&status.replace('\n', "\\n"));
     let (_folder, file) = plugin(&format!("{here}, {ca}"), &script.replacen("echo", "printf '%s\\n'", 1), "");
     let source = format!("kubernetes: {{ kubeconfig: \"{}\" }}", file.display());
     let seen = Probing::new().sources(&source).look("kubernetes", &[], "{ pods: app=web }").await;
     assert_eq!(number(&seen, "count"), 3.0, "certificates of a command");
-    let tls = format!("tls: {{ ca: \"{}\", cert: \"{}\" }}", front.file("ca.pem").display(), front.file("client.pem").display());
+    let tls = format!(
+        "tls: {{ ca: \"{}\", cert: \"{}\" }}",
+        front.file("ca.pem").display(),
+        front.file("client.pem").display()
+    );
     let source = format!("kubernetes: {{ url: \"https://127.0.0.1:{port}\", namespace: shop, {tls} }}");
     let seen = Probing::new().sources(&source).look("kubernetes", &[], "{ pods: app=web }").await;
     assert_eq!(number(&seen, "count"), 3.0, "certificates of a plain source");
@@ -403,7 +428,11 @@ async fn what_is_denied_is_named_with_verb_resource_and_namespace() {
     for (what, yaml, words) in [
         (("list", "pods"), "{ pods: app=web }", "to list pods in the namespace shop is missing"),
         (("get", "deployments"), "{ deployment: web }", "to get deployments.apps in the namespace shop is missing"),
-        (("get", "deployments"), "{ pods: deployment/web }", "to get deployments.apps in the namespace shop is missing"),
+        (
+            ("get", "deployments"),
+            "{ pods: deployment/web }",
+            "to get deployments.apps in the namespace shop is missing",
+        ),
         (("list", "events"), "{ events: \"*\" }", "to list events in the namespace shop is missing"),
         (("get", "nodes"), "{ object: node/a }", "to get nodes is missing"),
     ] {
@@ -430,7 +459,9 @@ async fn a_server_that_asks_to_wait_is_asked_again_after_that() {
 async fn what_is_no_answer_of_the_api_is_told_apart() {
     let answer = |status: u16, kind: &str, body: &str| {
         let length = body.len();
-        format!("HTTP/1.1 {status} A\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+        format!(
+            "HTTP/1.1 {status} A\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        )
     };
     let json = "application/json";
     for (bytes, words, retry) in [
@@ -441,7 +472,11 @@ async fn what_is_no_answer_of_the_api_is_told_apart() {
         (answer(200, json, "{\"kind\":\"Status\",\"items\":[]}"), "what is not a list", false),
         (answer(200, json, "{\"kind\":\"PodList\",\"items\":[{}]}"), "an object that has no name", false),
         (answer(404, "text/plain", "404 page not found"), "is this the address of its API?", false),
-        (answer(302, "text/plain", "").replace("connection", "location: /login\r\nconnection"), "redirects to /login", false),
+        (
+            answer(302, "text/plain", "").replace("connection", "location: /login\r\nconnection"),
+            "redirects to /login",
+            false,
+        ),
         (answer(503, "text/plain", "busy"), "answered 503", true),
         (answer(400, json, "{\"kind\":\"Status\",\"message\":\"unable to parse\"}"), "unable to parse", false),
         ("HTTP/1.1 200 A\r\ncontent-length: 100\r\n\r\n{\"items\"".into(), "broke off", true),
@@ -505,7 +540,10 @@ async fn several_pages_and_repeated_looks_use_one_connection_to_the_cluster() {
         assert_eq!(number(&probing.look("kubernetes", &[], "{ pods: app=web }").await, "count"), 3.0);
     }
     let agents: Vec<_> = cluster.asked().iter().map(|asked| asked.header("user-agent").map(str::to_owned)).collect();
-    assert!(agents.iter().all(|agent| agent.as_deref().is_some_and(|agent| agent.starts_with("holdpoint/"))), "{agents:?}");
+    assert!(
+        agents.iter().all(|agent| agent.as_deref().is_some_and(|agent| agent.starts_with("holdpoint/"))),
+        "{agents:?}"
+    );
 }
 
 #[test]
@@ -533,8 +571,36 @@ fn mistakes_are_said_with_their_codes() {
         let codes: Vec<_> = said.iter().map(|said| said.split(':').next().unwrap_or_default()).collect();
         assert_eq!(codes.join(" "), code, "{yaml}: {said:?}");
     }
+    // The defaults may name a source for steps of other kinds; a cluster that is named is meant.
+    let two = "kubernetes: http://localhost:1\nprometheus: http://localhost:2\n";
+    let of =
+        |name: &str| Probing::new().sources(two).source(name).compile("kubernetes", &["count"], "{ pods: app=web }");
+    assert!(of("prometheus").is_ok() && of("kubernetes").is_ok());
+    assert!(of("eu").err().is_some_and(|said| said[0].starts_with("unknown-source")));
     let none = Probing::new().compile("kubernetes", &["count"], "{ pods: app=web }").err().expect("no cluster");
     assert!(none[0].starts_with("no-source"), "{none:?}");
     let (_, said) = declare("kubernetes: { context: c, url: \"http://k\" }", &holdpoint::template::Scope::default());
     assert!(said[0].starts_with("bad-value"), "{said:?}");
+}
+
+#[test]
+fn the_examples_of_the_manual_pages_are_valid() {
+    let env = TestEnv::new();
+    let page = |name: &str| probe::find(name).expect("a kind").manual;
+    let examples =
+        |page: &'static str| page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(""));
+    let whole = examples(page("kubernetes")).map(|example| format!("holdpoint: 1\nname: Example\n{example}"));
+    let steps = examples(page("log")).filter(|example| example.contains("kubernetes:")).map(|example| {
+        let steps: String = example.lines().map(|line| format!("      {line}\n")).collect();
+        format!(
+            "holdpoint: 1\nname: Example\nsources: {{ kubernetes: {{}} }}\nsections:\n  - name: A\n    steps:\n{steps}"
+        )
+    });
+    let all: Vec<_> = whole.chain(steps).collect();
+    assert_eq!(all.len(), 3, "{all:?}");
+    for text in all {
+        env.write("checklist.yaml", &text);
+        let ran = env.run(&["check", "checklist.yaml"]);
+        assert_eq!(ran.status, 0, "{text}\n{}", ran.stderr);
+    }
 }

@@ -82,7 +82,8 @@ fn measure(found: &[&Event], seen: &mut Seen) {
         },
     );
     let rows = found.iter().take(MOST).map(|event| {
-        let last = event.last.map_or_else(|| "at an unknown time".to_owned(), |at| at.format("%H:%M:%S UTC").to_string());
+        let last =
+            event.last.map_or_else(|| "at an unknown time".to_owned(), |at| at.format("%H:%M:%S UTC").to_string());
         format!("{last}  {}  {} ({} times): {}", event.about, event.reason, event.count, event.message)
     });
     let text = rows.collect::<Vec<_>>().join("\n");

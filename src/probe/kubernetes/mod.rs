@@ -12,6 +12,8 @@ pub(in crate::probe) mod selector;
 mod spec;
 mod workload;
 
+pub(in crate::probe) use spec::find_source;
+
 use crate::model::Kind;
 use crate::probe::{Keys, MeasureSpec, ProbeKind, keyed, measure};
 
@@ -102,18 +104,9 @@ fn measures_of(form: Form) -> &'static [&'static str] {
             "probes.startup",
             "json",
         ],
-        Form::Job => &[
-            "exists",
-            "succeeded",
-            "failed",
-            "active",
-            "complete",
-            "image",
-            "images",
-            "labels",
-            "conditions",
-            "json",
-        ],
+        Form::Job => {
+            &["exists", "succeeded", "failed", "active", "complete", "image", "images", "labels", "conditions", "json"]
+        }
         Form::Object => &["exists", "generation_observed", "labels", "conditions", "json"],
         Form::Events => &["warnings", "reasons", "messages"],
     }

@@ -138,9 +138,7 @@ mod tests {
 
     #[test]
     fn a_generation_that_nobody_has_seen_is_not_observed() {
-        let object = |newest: i64, observed: Option<i64>| {
-            json!({ "metadata": { "generation": newest }, "status": { "observedGeneration": observed } })
-        };
+        let object = |newest: i64, observed: Option<i64>| json!({ "metadata": { "generation": newest }, "status": { "observedGeneration": observed } });
         assert_eq!(generation(&object(3, Some(3))).0, Value::Bool(true));
         assert_eq!(generation(&object(4, Some(3))).0, Value::Bool(false));
         assert_eq!(generation(&object(1, None)).0, Value::Bool(false));
@@ -150,7 +148,8 @@ mod tests {
 
     #[test]
     fn what_a_secret_holds_is_taken_out() {
-        let secret = Resource { version: "v1".into(), plural: "secrets".into(), kind: "Secret".into(), namespaced: true };
+        let secret =
+            Resource { version: "v1".into(), plural: "secrets".into(), kind: "Secret".into(), namespaced: true };
         let applied = json!({ "kubectl.kubernetes.io/last-applied-configuration": "aGlkZGVu", "a": "b" });
         let object = json!({ "metadata": { "annotations": applied }, "data": { "password": "aGlkZGVu" } });
         let shown = without_secrets(object, &secret).to_string();

@@ -196,9 +196,9 @@ fn check(compiling: &mut Compiling<'_, '_>, node: &Node, which: &Template, form:
             bad.then(|| ("bad-value", format!("{text:?} is not the name of an object"), "write the name alone: web"))
         }
         Form::Object | Form::Events if text.trim() == "*" && form == Form::Events => None,
-        Form::Object | Form::Events => selector::object(&text).is_none().then(|| {
-            ("bad-value", format!("{text:?} names no object"), "write kind and name, such as deployment/web")
-        }),
+        Form::Object | Form::Events => selector::object(&text)
+            .is_none()
+            .then(|| ("bad-value", format!("{text:?} names no object"), "write kind and name, such as deployment/web")),
     };
     let Some((code, message, help)) = fault else { return true };
     let diagnostic = Diagnostic::error(code, node.span, message);
@@ -215,7 +215,10 @@ pub(in crate::probe) fn find_source<'s>(
     let name = named.and_then(Node::text).map(str::to_owned).or_else(|| compiling.source.clone());
     let span = named.unwrap_or(place).span;
     let sources = compiling.sources;
-    if let Some(found) = sources.kubernetes(name.as_deref()) {
+    // What the defaults name for steps of other kinds is no word on the cluster.
+    let other = named.is_none() && name.as_ref().is_some_and(|name| sources.names().any(|known| known == name));
+    let found = sources.kubernetes(name.as_deref());
+    if let Some(found) = found.or_else(|| sources.kubernetes(None).filter(|_| other)) {
         return Some(found);
     }
     let diagnostic = match name {

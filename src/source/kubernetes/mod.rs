@@ -111,7 +111,8 @@ impl Kubernetes {
         timeout: Duration,
     ) -> Result<Arc<Session>, Failure> {
         let within = tokio::time::timeout(timeout, slot.lock()).await;
-        let mut kept = within.map_err(|_| Failure::passing("the credentials for the cluster were not there in time"))?;
+        let mut kept =
+            within.map_err(|_| Failure::passing("the credentials for the cluster were not there in time"))?;
         if let Some(session) = kept.as_ref().filter(|session| !session.cluster.is_stale(world.clock.now())) {
             return Ok(Arc::clone(session));
         }

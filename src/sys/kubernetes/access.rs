@@ -127,7 +127,8 @@ fn read(path: &Path) -> Result<Kubeconfig, HttpError> {
 
 /// Makes sure that a file can be read and ends.
 fn usable(path: &Path) -> Result<(), HttpError> {
-    let facts = fs::metadata(path).map_err(|error| wrong(format!("cannot read {}: {}", path.display(), plain(&error))))?;
+    let facts =
+        fs::metadata(path).map_err(|error| wrong(format!("cannot read {}: {}", path.display(), plain(&error))))?;
     match (facts.is_file(), facts.len() > LARGEST) {
         (false, _) => Err(wrong(format!("{} is not a regular file", path.display()))),
         (true, true) => Err(wrong(format!("{} is larger than {} MiB", path.display(), LARGEST >> 20))),
@@ -389,7 +390,8 @@ users:
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name).display().to_string();
         fs::write(at("a"), CONFIG).expect("written");
-        let other = CONFIG.replace("current-context: staging", "current-context: nobody").replace("name: lost", "name: b");
+        let other =
+            CONFIG.replace("current-context: staging", "current-context: nobody").replace("name: lost", "name: b");
         fs::write(at("b"), other).expect("written");
         let list = format!("{}:{}::{}", at("a"), at("b"), at("missing"));
         let found = kubeconfig(None, None, &env(&[("KUBECONFIG", &list)])).expect("configured");

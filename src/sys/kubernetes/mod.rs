@@ -70,7 +70,8 @@ impl Cluster {
     /// did not give any, or which of these cannot be used.
     pub async fn connect(access: &Access, world: &World, timeout: Duration) -> Result<Self, HttpError> {
         let (access, env) = (access.clone(), std::sync::Arc::clone(&world.env));
-        let found = blocking(timeout, "the credentials were not read", move || access::configure(&access, &env)).await?;
+        let found =
+            blocking(timeout, "the credentials were not read", move || access::configure(&access, &env)).await?;
         let Configured { mut config, context, namespace, exec } = found?;
         let (mut expires, by_plugin) = (None, exec.is_some());
         if let Some(exec) = exec {
@@ -227,7 +228,8 @@ fn headers(headers: &::http::HeaderMap) -> Vec<(String, String)> {
 
 /// Shows the URL of a cluster without what may be secret in it.
 fn shown(url: &::http::Uri) -> String {
-    url::Url::parse(&url.to_string()).map_or_else(|_| "an odd URL".to_owned(), |url| http::shown(&url))
+    url::Url::parse(&url.to_string())
+        .map_or_else(|_| "an odd URL".to_owned(), |url| http::shown(&url))
         .trim_end_matches('/')
         .to_owned()
 }

@@ -162,9 +162,11 @@ mod tests {
 
     #[test]
     fn an_answer_has_a_token_or_a_certificate_with_its_key() {
-        let answer = |status: Value| json!({ "kind": "ExecCredential", "apiVersion": V1, "status": status }).to_string();
+        let answer =
+            |status: Value| json!({ "kind": "ExecCredential", "apiVersion": V1, "status": status }).to_string();
         let read = |text: &str| read(text.as_bytes(), V1);
-        let token = read(&answer(json!({ "token": "t", "expirationTimestamp": "2030-01-02T03:04:05Z" }))).expect("read");
+        let token =
+            read(&answer(json!({ "token": "t", "expirationTimestamp": "2030-01-02T03:04:05Z" }))).expect("read");
         assert_eq!((token.token.as_deref(), token.expires.map(|at| at.timestamp())), (Some("t"), Some(1_893_553_445)));
         let pair = json!({ "clientCertificateData": "c", "clientKeyData": "k" });
         assert!(read(&answer(pair)).expect("read").identity.is_some());

@@ -4,8 +4,8 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub(crate) struct Holds {
     pub(crate) forgets: usize,
     /// How often it asks to wait a second.
     pub(crate) busy: usize,
+    /// Names of objects that are gone by the time that they are asked for, though a list has shown them.
+    pub(crate) gone: Vec<&'static str>,
     /// How late every answer comes.
     pub(crate) late: Duration,
 }
@@ -152,7 +154,8 @@ impl Holds {
             object["kind"] == *kind && namespace.is_none_or(|namespace| place == Some(namespace))
         });
         if let [name, rest @ ..] = rest {
-            let Some(object) = there.into_iter().find(|object| object["metadata"]["name"] == **name) else {
+            let mut there = there.filter(|_| !self.gone.contains(name));
+            let Some(object) = there.find(|object| object["metadata"]["name"] == **name) else {
                 return (404, status(404, "NotFound", &format!("{plural} \"{name}\" not found")));
             };
             return if rest == ["log"] { self.log(name, &get) } else { (200, object.clone()) };
@@ -214,7 +217,8 @@ impl Holds {
 fn index(path: &str) -> Option<Value> {
     if path == "/apis" {
         let version = |group: &str| json!({ "groupVersion": format!("{group}/v1"), "version": "v1" });
-        let group = |name: &str| json!({ "name": name, "versions": [version(name)], "preferredVersion": version(name) });
+        let group =
+            |name: &str| json!({ "name": name, "versions": [version(name)], "preferredVersion": version(name) });
         let groups: Vec<_> = ["apps", "batch", "cert.test"].map(group).into();
         return Some(json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups }));
     }
@@ -368,4 +372,3 @@ pub(crate) fn deployment(name: &str) -> Value {
 pub(crate) fn namespace() -> Value {
     json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop" } })
 }
-

@@ -5,6 +5,7 @@
 //! wanted (`since`, `tail`) so that it can ask for less; the scanner chooses by the same once more.
 
 mod journald;
+mod kubernetes;
 
 use std::fmt;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::yaml::Node;
 /// Every origin, in the order of the manual.
 pub const ORIGINS: &[&OriginKind] = &[
     &journald::KIND,
+    &kubernetes::KIND,
     // One line each.
 ];
 
@@ -98,6 +100,12 @@ pub trait Origin: fmt::Debug + Send + Sync {
     /// Tells whether each line that it sends begins with the time at which it was kept, as RFC 3339 writes it, and a
     /// space. Both are taken off before the line is looked at.
     fn is_stamped(&self) -> bool {
+        false
+    }
+
+    /// Tells whether it keeps several logs and sends the last lines of each, so that they are not chosen once more among
+    /// the lines of all.
+    fn takes_tails(&self) -> bool {
         false
     }
 
