@@ -124,6 +124,7 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
         source: found.name().to_owned(),
         url: found.url().cloned(),
         runs_commands: found.may_run_commands(),
+        grace: found.grace(),
         paths: Paths::of(compiling.wants),
         labels: compiling.wants.keys("labels").into_iter().map(str::to_owned).collect(),
         conditions: compiling.wants.keys("conditions").into_iter().map(str::to_owned).collect(),

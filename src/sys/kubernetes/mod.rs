@@ -8,7 +8,8 @@
 mod access;
 mod plugin;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
@@ -69,20 +70,22 @@ impl Cluster {
     /// Says which file is missing or damaged, which context or user there is not, why the command for the credentials
     /// did not give any, or which of these cannot be used.
     pub async fn connect(access: &Access, world: &World, timeout: Duration) -> Result<Self, HttpError> {
-        let (access, env) = (access.clone(), std::sync::Arc::clone(&world.env));
+        let begun = Instant::now();
+        let left = || timeout.saturating_sub(begun.elapsed()).max(Duration::from_millis(1));
+        let (access, env) = (access.clone(), Arc::clone(&world.env));
         let found =
             blocking(timeout, "the credentials were not read", move || access::configure(&access, &env)).await?;
         let Configured { mut config, context, namespace, exec } = found?;
         let (mut expires, by_plugin) = (None, exec.is_some());
         if let Some(exec) = exec {
-            let credential = plugin::run(&exec, &world.env, timeout).await?;
+            let credential = plugin::run(&exec, &world.env, left()).await?;
             expires = credential.expires;
             credential.put_into(&mut config.auth_info)?;
         }
         let shown = shown(&config.cluster_url);
         let peer = url::Url::parse(&shown).map_or_else(|_| shown.clone(), |url| http::origin(&url));
         let insecure = config.accept_invalid_certs;
-        let made = blocking(timeout, "the system's certificate authorities were not read", move || {
+        let made = blocking(left(), "the system's certificate authorities were not read", move || {
             kube::Client::try_from(config)
         });
         let client = made.await?.map_err(|error| unusable(&error))?;

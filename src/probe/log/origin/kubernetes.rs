@@ -3,6 +3,8 @@
 //!
 //! API: <https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#get-read-log-of-the-specified-pod>.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -79,6 +81,7 @@ struct PodLogs {
     source: String,
     url: Option<Template>,
     runs_commands: bool,
+    grace: Duration,
 }
 
 fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Origin>> {
@@ -106,6 +109,7 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Ori
         source: found.name().to_owned(),
         url: found.url().cloned(),
         runs_commands: found.may_run_commands(),
+        grace: found.grace(),
     }))
 }
 
@@ -134,6 +138,10 @@ impl Origin for PodLogs {
 
     fn runs_commands(&self) -> bool {
         self.runs_commands
+    }
+
+    fn grace(&self) -> Duration {
+        self.grace
     }
 
     fn is_stamped(&self) -> bool {
