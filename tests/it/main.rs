@@ -14,6 +14,7 @@ mod live;
 mod log_docker;
 mod log_github;
 mod log_journald;
+mod log_kubernetes;
 mod log_loki;
 mod masking;
 mod monitoring;

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use holdpoint::model::{Found, Observation, Value};
+use holdpoint::probe;
 use serde_json::json;
 
 use crate::support::cluster::{Cluster, Front, Holds, deployment, namespace, pod};
+use crate::support::env::TestEnv;
 use crate::support::probing::{Probing, cause, declare, get, number, text};
 use crate::support::rogue::{Rogue, stall, write};
 
@@ -569,8 +571,36 @@ fn mistakes_are_said_with_their_codes() {
         let codes: Vec<_> = said.iter().map(|said| said.split(':').next().unwrap_or_default()).collect();
         assert_eq!(codes.join(" "), code, "{yaml}: {said:?}");
     }
+    // The defaults may name a source for steps of other kinds; a cluster that is named is meant.
+    let two = "kubernetes: http://localhost:1\nprometheus: http://localhost:2\n";
+    let of =
+        |name: &str| Probing::new().sources(two).source(name).compile("kubernetes", &["count"], "{ pods: app=web }");
+    assert!(of("prometheus").is_ok() && of("kubernetes").is_ok());
+    assert!(of("eu").err().is_some_and(|said| said[0].starts_with("unknown-source")));
     let none = Probing::new().compile("kubernetes", &["count"], "{ pods: app=web }").err().expect("no cluster");
     assert!(none[0].starts_with("no-source"), "{none:?}");
     let (_, said) = declare("kubernetes: { context: c, url: \"http://k\" }", &holdpoint::template::Scope::default());
     assert!(said[0].starts_with("bad-value"), "{said:?}");
+}
+
+#[test]
+fn the_examples_of_the_manual_pages_are_valid() {
+    let env = TestEnv::new();
+    let page = |name: &str| probe::find(name).expect("a kind").manual;
+    let examples =
+        |page: &'static str| page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(""));
+    let whole = examples(page("kubernetes")).map(|example| format!("holdpoint: 1\nname: Example\n{example}"));
+    let steps = examples(page("log")).filter(|example| example.contains("kubernetes:")).map(|example| {
+        let steps: String = example.lines().map(|line| format!("      {line}\n")).collect();
+        format!(
+            "holdpoint: 1\nname: Example\nsources: {{ kubernetes: {{}} }}\nsections:\n  - name: A\n    steps:\n{steps}"
+        )
+    });
+    let all: Vec<_> = whole.chain(steps).collect();
+    assert_eq!(all.len(), 3, "{all:?}");
+    for text in all {
+        env.write("checklist.yaml", &text);
+        let ran = env.run(&["check", "checklist.yaml"]);
+        assert_eq!(ran.status, 0, "{text}\n{}", ran.stderr);
+    }
 }

@@ -1,5 +1,7 @@
 //! One look at a cluster.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::spec::Target;
@@ -23,6 +25,7 @@ pub(super) struct Kubernetes {
     /// The URL of the API, where the checklist names one.
     pub(super) url: Option<Template>,
     pub(super) runs_commands: bool,
+    pub(super) grace: Duration,
     pub(super) paths: Paths,
     /// The labels and conditions that are wanted.
     pub(super) labels: Vec<String>,
@@ -64,6 +67,10 @@ impl Probe for Kubernetes {
 
     fn runs_commands(&self) -> bool {
         self.runs_commands
+    }
+
+    fn grace(&self) -> Duration {
+        self.grace
     }
 
     async fn observe(&self, look: &Look<'_>) -> Observation {

@@ -66,8 +66,8 @@ restarted three times or more, ended with a failure last, and has not run for te
 the kubelet forgets. `labels` is *missing* when one pod lacks the label. **No pods** are never a pass: `count` is 0, and
 everything else has no data.
 
-**Workloads.** `updated` counts the pods of the newest template, of those that are desired and those of older templates that
-are still there; `available` and `ready` count pods of any template, of those that are desired. So `updated: all,
+**Workloads.** `updated` counts the pods of the newest template, of as many as are desired, or as there are while old ones have
+yet to end; `available` and `ready` count pods of any template, of those that are desired. So `updated: all,
 available: all` is what `rolled_out: true` says of a deployment. As long as the controller has not seen the newest
 specification (`generation_observed` is false), what it counted says nothing of it, and these have no data. A workload
 that is to have no pods has no data either, and is not `rolled_out`, although kubectl would call it so.

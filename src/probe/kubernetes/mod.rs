@@ -12,6 +12,8 @@ pub(in crate::probe) mod selector;
 mod spec;
 mod workload;
 
+pub(in crate::probe) use spec::find_source;
+
 use crate::model::Kind;
 use crate::probe::{Keys, MeasureSpec, ProbeKind, keyed, measure};
 
@@ -41,7 +43,11 @@ const MEASURES: &[MeasureSpec] = &[
     measure("probes.liveness", Kind::Tally, "Containers that have a liveness probe."),
     measure("probes.readiness", Kind::Tally, "Containers that have a readiness probe."),
     measure("probes.startup", Kind::Tally, "Containers that have a startup probe."),
-    measure("updated", Kind::Tally, "Pods of the newest template, of those that are desired, and old ones besides."),
+    measure(
+        "updated",
+        Kind::Tally,
+        "Pods of the newest template, of those that are desired, or of all there are when these are more.",
+    ),
     measure("available", Kind::Tally, "Pods that are available, of those that are desired."),
     measure("desired", Kind::Number, "How many pods the workload is to have."),
     measure("generation_observed", Kind::Bool, "Whether the controller has seen the newest specification."),

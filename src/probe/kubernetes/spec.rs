@@ -124,6 +124,7 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
         source: found.name().to_owned(),
         url: found.url().cloned(),
         runs_commands: found.may_run_commands(),
+        grace: found.grace(),
         paths: Paths::of(compiling.wants),
         labels: compiling.wants.keys("labels").into_iter().map(str::to_owned).collect(),
         conditions: compiling.wants.keys("conditions").into_iter().map(str::to_owned).collect(),
@@ -215,7 +216,10 @@ pub(in crate::probe) fn find_source<'s>(
     let name = named.and_then(Node::text).map(str::to_owned).or_else(|| compiling.source.clone());
     let span = named.unwrap_or(place).span;
     let sources = compiling.sources;
-    if let Some(found) = sources.kubernetes(name.as_deref()) {
+    // What the defaults name for steps of other kinds is no word on the cluster.
+    let other = named.is_none() && name.as_ref().is_some_and(|name| sources.names().any(|known| known == name));
+    let found = sources.kubernetes(name.as_deref());
+    if let Some(found) = found.or_else(|| sources.kubernetes(None).filter(|_| other)) {
         return Some(found);
     }
     let diagnostic = match name {

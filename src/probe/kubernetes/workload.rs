@@ -88,12 +88,12 @@ impl Counts {
         }
     }
 
-    /// Pods of the newest template of all that are wanted, and of old ones that are still there.
+    /// Pods of the newest template, of as many as are wanted, or as there are with those of older templates.
     fn updated(&self) -> Value {
         if self.wanted == 0 && self.desired > 0 {
             return Value::NoData("the partition leaves no pod to be updated".into());
         }
-        of(self.updated, self.wanted + self.old)
+        of(self.updated, self.wanted.max(self.updated + self.old))
     }
 }
 

@@ -178,7 +178,10 @@ impl Probe for LogProbe {
 impl LogProbe {
     /// Begins to look through what is sent.
     fn scan(&self, pieces: FeedReader, selection: Option<Selection>, stop: Stop) -> JoinHandle<Scanned> {
-        let spec = self.0.clone();
+        let mut spec = self.0.clone();
+        if spec.source.origin().is_some_and(|origin| origin.is_several()) {
+            spec.tail = None;
+        }
         tokio::task::spawn_blocking(move || {
             let search = match spec.sought.search() {
                 Ok(search) => search,

@@ -23,6 +23,7 @@ use super::reach::Reach;
 use crate::sys::World;
 use crate::sys::http::{Fault, HttpError};
 use crate::sys::kubernetes::{Access, Cluster};
+use crate::sys::process;
 use crate::template::{Scope, Template, TemplateError};
 
 /// A cluster that a checklist declares.
@@ -74,6 +75,14 @@ impl Kubernetes {
     /// Tells whether asking may run a command that came with the checklist: a kubeconfig that it names can name one.
     pub fn may_run_commands(&self) -> bool {
         matches!(&self.way, Way::Kubeconfig { file: Some(_), .. })
+    }
+
+    /// Returns how much longer than its time asking may take: a command for the credentials gets some to end.
+    pub fn grace(&self) -> Duration {
+        match &self.way {
+            Way::Kubeconfig { .. } => process::GRACE + Duration::from_secs(1),
+            Way::Account { .. } | Way::Direct(_) => Duration::ZERO,
+        }
     }
 
     /// Fills the templates in and connects, for requests that take `timeout` at most, all of them together. `namespace`

@@ -10,7 +10,7 @@ mod plugin;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
@@ -89,6 +89,8 @@ impl Cluster {
     /// Says which file is missing or damaged, which context or user there is not, why the command for the credentials
     /// did not give any, or which of these cannot be used.
     pub async fn connect(access: &Access, world: &World, timeout: Duration) -> Result<Self, HttpError> {
+        let begun = Instant::now();
+        let left = || timeout.saturating_sub(begun.elapsed()).max(Duration::from_millis(1));
         let (named, env, policy) = (access.clone(), Arc::clone(&world.env), Arc::clone(&world.policy));
         let found = blocking(timeout, "the credentials were not read", move || {
             named.file().map_or(Ok(()), |file| policy.allow_path(Path::new(file))).map_err(refused)?;
@@ -102,14 +104,14 @@ impl Cluster {
                 // What the user's own kubeconfig names is the user's choice; what a checklist brings along is not.
                 world.policy.allow_command(exec.argv()).map_err(refused)?;
             }
-            let credential = plugin::run(&exec, &world.env, timeout).await?;
+            let credential = plugin::run(&exec, &world.env, left()).await?;
             expires = credential.expires;
             credential.put_into(&mut config.auth_info)?;
         }
         let shown = shown(&config.cluster_url);
         let peer = url::Url::parse(&shown).map_or_else(|_| shown.clone(), |url| http::origin(&url));
         let insecure = config.accept_invalid_certs;
-        let made = blocking(timeout, "the system's certificate authorities were not read", move || {
+        let made = blocking(left(), "the system's certificate authorities were not read", move || {
             kube::Client::try_from(config)
         });
         let client = made.await?.map_err(|error| unusable(&error))?;

@@ -33,6 +33,8 @@ pub(crate) struct Holds {
     pub(crate) forgets: usize,
     /// How often it asks to wait a second.
     pub(crate) busy: usize,
+    /// Names of objects that are gone by the time that they are asked for, though a list has shown them.
+    pub(crate) gone: Vec<&'static str>,
     /// How late every answer comes.
     pub(crate) late: Duration,
 }
@@ -152,7 +154,8 @@ impl Holds {
             object["kind"] == *kind && namespace.is_none_or(|namespace| place == Some(namespace))
         });
         if let [name, rest @ ..] = rest {
-            let Some(object) = there.into_iter().find(|object| object["metadata"]["name"] == **name) else {
+            let mut there = there.filter(|_| !self.gone.contains(name));
+            let Some(object) = there.find(|object| object["metadata"]["name"] == **name) else {
                 return (404, status(404, "NotFound", &format!("{plural} \"{name}\" not found")));
             };
             return if rest == ["log"] { self.log(name, &get) } else { (200, object.clone()) };

@@ -7,6 +7,7 @@
 mod docker;
 mod github;
 mod journald;
+mod kubernetes;
 pub(super) mod loki;
 
 use std::fmt;
@@ -25,7 +26,8 @@ use crate::template::Scope;
 use crate::yaml::Node;
 
 /// Every origin, in the order of the manual.
-pub const ORIGINS: &[&OriginKind] = &[&docker::KIND, &github::KIND, &journald::KIND, &loki::KIND];
+pub const ORIGINS: &[&OriginKind] =
+    &[&kubernetes::KIND, &docker::KIND, &github::KIND, &journald::KIND, &loki::KIND];
 
 /// A kind of origin.
 pub struct OriginKind {
