@@ -119,7 +119,8 @@ pub fn scope(measures: &Measures) -> Scope {
         let Some(key) = name.key() else { continue };
         let whole = measures.iter().any(|(n, _)| n.key().is_none() && n.name() == name.name());
         // Of a group, `panels.value` by title, the part stands behind the key: `panels["Requests"].value`.
-        let (first, part) = name.name().split_once('.').map_or((name.name(), None), |(first, part)| (first, Some(part)));
+        let (first, part) =
+            name.name().split_once('.').map_or((name.name(), None), |(first, part)| (first, Some(part)));
         let slot = roots.entry(first.to_owned()).or_insert_with(|| Json::Object(Map::new()));
         let (Some(fields), Some(value), false) = (slot.as_object_mut(), json(value), whole) else { continue };
         let Some(part) = part else {

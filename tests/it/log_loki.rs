@@ -27,10 +27,16 @@ fn loki(lines: Vec<(i64, String)>, most: usize) -> Rogue {
                 let result = if values.is_empty() { json!([]) } else { streams };
                 match limit > most {
                     true => (400, "max entries limit per query exceeded".to_owned()),
-                    false => (200, json!({ "status": "success", "data": { "resultType": "streams", "result": result } }).to_string()),
+                    false => (
+                        200,
+                        json!({ "status": "success", "data": { "resultType": "streams", "result": result } })
+                            .to_string(),
+                    ),
                 }
             }
-            Some("/loki/api/v1/series") => (200, json!({ "status": "success", "data": [{ "app": "orders" }] }).to_string()),
+            Some("/loki/api/v1/series") => {
+                (200, json!({ "status": "success", "data": [{ "app": "orders" }] }).to_string())
+            }
             _ => (404, "not found".to_owned()),
         };
         let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
@@ -63,7 +69,9 @@ async fn pages_are_read_to_the_end_though_lines_share_their_times() {
     let mut all = lines(1200, 1_000_000);
     all = all.into_iter().flat_map(|(at, line)| ["a", "b", "c"].map(|which| (at, format!("{line}{which}")))).collect();
     let rogue = loki(all, 1100);
-    let observation = look(&rogue, &["matches[.]", "matches[error 1199c]", "rate[.]"], "{ loki: '{app=\"orders\"}', since: 1h }").await;
+    let observation =
+        look(&rogue, &["matches[.]", "matches[error 1199c]", "rate[.]"], "{ loki: '{app=\"orders\"}', since: 1h }")
+            .await;
     assert_eq!(number(&observation, "matches[.]"), 3600.0, "{observation:?}");
     assert_eq!(number(&observation, "matches[error 1199c]"), 1.0);
     let rate = number(&observation, "rate[.]");
@@ -94,8 +102,16 @@ async fn tail_asks_from_the_newest_back_and_keeps_the_order() {
     assert_eq!(found, &["error 2497", "error 2498", "error 2499"]);
     let [asked] = &rogue.asked()[..] else { panic!("{:?}", rogue.asked()) };
     let pairs = pairs(asked);
-    assert!(pairs.contains(&("direction".into(), "backward".into())) && pairs.contains(&("limit".into(), "3".into())), "{pairs:?}");
-    let many = look(&rogue, &["matches[.]", "matches[error 499]", "matches[error 500]"], "{ loki: '{app=\"orders\"}', tail: 2000 }").await;
+    assert!(
+        pairs.contains(&("direction".into(), "backward".into())) && pairs.contains(&("limit".into(), "3".into())),
+        "{pairs:?}"
+    );
+    let many = look(
+        &rogue,
+        &["matches[.]", "matches[error 499]", "matches[error 500]"],
+        "{ loki: '{app=\"orders\"}', tail: 2000 }",
+    )
+    .await;
     assert_eq!(number(&many, "matches[.]"), 2000.0);
     assert_eq!(number(&many, "matches[error 499]"), 0.0);
     assert_eq!(number(&many, "matches[error 500]"), 1.0);
@@ -106,10 +122,15 @@ async fn the_past_is_asked_about_as_it_was() {
     let at: chrono::DateTime<chrono::Utc> = "2026-11-20T12:00:00Z".parse().expect("a time");
     let nanos = at.timestamp_nanos_opt().expect("a time");
     let minute = 60_000_000_000;
-    let kept = vec![(nanos - 20 * minute, "error old".to_owned()), (nanos - minute, "error then".to_owned()), (nanos + minute, "error later".to_owned())];
+    let kept = vec![
+        (nanos - 20 * minute, "error old".to_owned()),
+        (nanos - minute, "error then".to_owned()),
+        (nanos + minute, "error later".to_owned()),
+    ];
     let rogue = loki(kept, 5000);
     let probing = probing(&rogue).as_of(at);
-    let probe = probing.compile("log", &["matches[error]"], "{ loki: '{app=\"orders\"}', since: 10m }").expect("compiles");
+    let probe =
+        probing.compile("log", &["matches[error]"], "{ loki: '{app=\"orders\"}', since: 10m }").expect("compiles");
     assert!(probe.can_look_back());
     let observation = probing.observe(&*probe).await;
     assert_eq!(number(&observation, "matches[error]"), 1.0, "{observation:?}");
@@ -133,9 +154,15 @@ async fn numbers_are_asked_for_at_the_moment_of_the_look() {
     assert!(probe.can_look_back());
     let observation = probing.observe(&*probe).await;
     let Value::Series(samples) = get(&observation, "value") else { panic!("{observation:?}") };
-    assert_eq!(samples.iter().map(|s| (s.labels["app"].as_str(), s.value)).collect::<Vec<_>>(), [("a", 0.5), ("b", 2.0)]);
+    assert_eq!(
+        samples.iter().map(|s| (s.labels["app"].as_str(), s.value)).collect::<Vec<_>>(),
+        [("a", 0.5), ("b", 2.0)]
+    );
     let warned = probing.look("log", &["value"], "{ loki: 'vector(1)' }").await;
-    assert!(matches!(&warned.found, Found::CouldNotLook { retry: true, cause } if cause.contains("ingesters")), "{warned:?}");
+    assert!(
+        matches!(&warned.found, Found::CouldNotLook { retry: true, cause } if cause.contains("ingesters")),
+        "{warned:?}"
+    );
 }
 
 #[test]

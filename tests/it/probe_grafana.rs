@@ -19,13 +19,16 @@ fn grafana(dashboard: Json, answer: impl Fn(&Json) -> Json + Send + Sync + 'stat
         let (status, body) = match path {
             "/api/dashboards/uid/app" => (200, json!({ "dashboard": dashboard, "meta": {} })),
             "/api/datasources" => (403, json!({ "message": "Permissions needed: datasources:read" })),
-            "/api/frontend/settings" => (200, json!({
-                "defaultDatasource": "Main",
-                "datasources": {
-                    "Main": { "uid": "main", "type": "prometheus", "jsonData": { "timeInterval": "30s" } },
-                    "Logs": { "uid": "logs", "type": "loki" },
-                },
-            })),
+            "/api/frontend/settings" => (
+                200,
+                json!({
+                    "defaultDatasource": "Main",
+                    "datasources": {
+                        "Main": { "uid": "main", "type": "prometheus", "jsonData": { "timeInterval": "30s" } },
+                        "Logs": { "uid": "logs", "type": "loki" },
+                    },
+                }),
+            ),
             "/api/datasources/uid/main/resources/api/v1/label/pod/values" => {
                 (200, json!({ "status": "success", "data": ["a.1", "b-2"] }))
             }
@@ -36,7 +39,8 @@ fn grafana(dashboard: Json, answer: impl Fn(&Json) -> Json + Send + Sync + 'stat
             _ => (404, json!({ "message": "Not found" })),
         };
         let body = body.to_string();
-        let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n", body.len());
+        let head =
+            format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n", body.len());
         write(stream, format!("{head}connection: close\r\n\r\n{body}").as_bytes());
     })
 }
@@ -50,7 +54,8 @@ fn one_value(body: &Json) -> Json {
 
 fn frames(values: &Json) -> Json {
     let times: Vec<usize> = (0..values.as_array().map_or(0, Vec::len)).collect();
-    let fields = json!([{ "name": "Time", "type": "time" }, { "name": "Value", "type": "number", "labels": { "a": "b" } }]);
+    let fields =
+        json!([{ "name": "Time", "type": "time" }, { "name": "Value", "type": "number", "labels": { "a": "b" } }]);
     json!({ "status": 200, "frames": [{ "schema": { "fields": fields }, "data": { "values": [times, values] } }] })
 }
 
@@ -139,7 +144,10 @@ async fn the_time_of_the_dashboard_and_of_a_panel_is_used_when_nobody_says_anoth
     let mut own = up("Own", 2);
     own["timeFrom"] = json!("2h");
     own["timeShift"] = json!("1d");
-    let rogue = grafana(json!({ "title": "App", "time": { "from": "now-3h", "to": "now" }, "panels": [up("Usual", 1), own] }), one_value);
+    let rogue = grafana(
+        json!({ "title": "App", "time": { "from": "now-3h", "to": "now" }, "panels": [up("Usual", 1), own] }),
+        one_value,
+    );
     let observation = look(&rogue, &["panels.has_data[Usual]", "panels.has_data[Own]"], "app").await;
     assert_eq!(get(&observation, "panels.has_data[Own]"), &Value::Bool(true));
     let now = chrono::Utc::now().timestamp_millis();
@@ -176,12 +184,17 @@ async fn every_way_to_name_a_data_source_leads_to_it() {
     });
     let rogue = grafana(dashboard, one_value);
     let observation = look(&rogue, &[DATA, "errors", "panels.error[Gone]"], "app").await;
-    let mut uids: Vec<_> =
-        sent(&rogue).iter().map(|body| body["queries"][0]["datasource"]["uid"].as_str().unwrap_or_default().to_owned()).collect();
+    let mut uids: Vec<_> = sent(&rogue)
+        .iter()
+        .map(|body| body["queries"][0]["datasource"]["uid"].as_str().unwrap_or_default().to_owned())
+        .collect();
     uids.sort();
     assert_eq!(uids, ["logs", "logs", "logs", "main", "main"]);
     assert_eq!(text(&observation, "panels.error[Gone]"), "query A: there is no data source \"Old\"");
-    assert_eq!((set(&observation, "errors"), set(&observation, DATA)), (vec!["Gone".to_owned()], vec!["Gone".to_owned()]));
+    assert_eq!(
+        (set(&observation, "errors"), set(&observation, DATA)),
+        (vec!["Gone".to_owned()], vec!["Gone".to_owned()])
+    );
 }
 
 #[tokio::test]
@@ -205,7 +218,8 @@ async fn no_data_and_errors_are_told_apart_by_panel_and_query() {
             };
             Some((query["refId"].as_str()?.to_owned(), answer))
         };
-        let results: serde_json::Map<_, _> = body["queries"].as_array().into_iter().flatten().filter_map(each).collect();
+        let results: serde_json::Map<_, _> =
+            body["queries"].as_array().into_iter().flatten().filter_map(each).collect();
         json!({ "results": results })
     });
     let wants = [DATA, "errors", "panels.value[Good]", "panels.value[Half]", "panels.has_data[Half]"];
@@ -217,14 +231,18 @@ async fn no_data_and_errors_are_told_apart_by_panel_and_query() {
     assert_eq!(get(&observation, "panels.has_data[Half]"), &Value::Bool(true));
     assert_eq!(no_data(&observation, "panels.value[Half]"), "query B: parse error");
     let said = &observation.evidence[0].text;
-    assert!(said.contains("Half: A data; B error: parse error") && said.contains("Empty: A no data; B only empty values"), "{said}");
+    assert!(
+        said.contains("Half: A data; B error: parse error") && said.contains("Empty: A no data; B only empty values"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
 async fn panels_of_the_same_title_are_named_by_their_ids() {
-    let rogue = grafana(json!({ "title": "App", "panels": [up("Twice", 1), up("Twice", 2), up("", 3)] }), |_| {
-        json!({ "results": { "A": { "status": 200, "frames": [] } } })
-    });
+    let rogue = grafana(
+        json!({ "title": "App", "panels": [up("Twice", 1), up("Twice", 2), up("", 3)] }),
+        |_| json!({ "results": { "A": { "status": 200, "frames": [] } } }),
+    );
     let wants = [DATA, "panels.present[Twice]", "panels.type[Twice]", "panels.has_data[#2]"];
     let observation = look(&rogue, &wants, "app").await;
     assert_eq!(set(&observation, DATA), ["Twice (#1)", "Twice (#2)", "#3"]);
@@ -235,9 +253,14 @@ async fn panels_of_the_same_title_are_named_by_their_ids() {
 
 #[tokio::test]
 async fn a_repeated_panel_has_data_when_each_repetition_has() {
-    let mut repeated = panel(1, "Pod $pod", json!({ "refId": "A", "expr": "up{pod=\"$pod\"}", "datasource": { "type": "prometheus", "uid": "main" } }));
+    let mut repeated = panel(
+        1,
+        "Pod $pod",
+        json!({ "refId": "A", "expr": "up{pod=\"$pod\"}", "datasource": { "type": "prometheus", "uid": "main" } }),
+    );
     repeated["repeat"] = json!("pod");
-    let variable = json!({ "name": "pod", "type": "custom", "multi": true, "query": "a,b", "current": { "value": ["a", "b"] } });
+    let variable =
+        json!({ "name": "pod", "type": "custom", "multi": true, "query": "a,b", "current": { "value": ["a", "b"] } });
     let dashboard = json!({ "title": "App", "templating": { "list": [variable] }, "panels": [repeated] });
     let rogue = grafana(dashboard, |body| match body["queries"][0]["expr"].as_str() {
         Some(r#"up{pod="a"}"#) => one_value(body),
@@ -280,7 +303,10 @@ async fn what_a_browser_computes_is_not_guessed() {
     let rogue = grafana(json!({ "title": "App", "panels": [transformed, unknown] }), one_value);
     let wants = ["panels.value[Transformed]", "panels.has_data[Transformed]", "panels.shows[Odd]"];
     let observation = look(&rogue, &wants, "app").await;
-    assert!(no_data(&observation, "panels.value[Transformed]").contains("in the browser, by reduce"), "{observation:?}");
+    assert!(
+        no_data(&observation, "panels.value[Transformed]").contains("in the browser, by reduce"),
+        "{observation:?}"
+    );
     assert_eq!(get(&observation, "panels.has_data[Transformed]"), &Value::Bool(true));
     assert!(no_data(&observation, "panels.shows[Odd]").contains("stdDev"), "{observation:?}");
 }
@@ -306,7 +332,9 @@ async fn an_answer_without_results_is_an_error_of_looking_and_a_refused_query_on
         ("status: 504, text: late", false, "answered 504"),
         ("status: 200, after: 3s", false, "does not answer"),
     ] {
-        let answers = format!("- {{ ask: GET /api/dashboards/uid/app, body: {dashboard} }}\n- {{ ask: POST /api/ds/query, {answer} }}\n");
+        let answers = format!(
+            "- {{ ask: GET /api/dashboards/uid/app, body: {dashboard} }}\n- {{ ask: POST /api/ds/query, {answer} }}\n"
+        );
         let rogue = double::answering(&answers, Path::new("."));
         let sources = format!("grafana: \"{}\"", rogue.url(""));
         let probing = Probing::new().sources(&sources).timeout(Duration::from_millis(1500));
@@ -322,6 +350,16 @@ async fn an_answer_without_results_is_an_error_of_looking_and_a_refused_query_on
             }
         }
     }
+}
+
+#[test]
+fn of_several_the_one_that_the_step_names_is_asked() {
+    let sources = "{ eu: { kind: grafana, url: http://eu }, us: { kind: grafana, url: http://us } }";
+    let probing = Probing::new().sources(sources);
+    let said = probing.compile("grafana", &["total"], "app").err().unwrap_or_default();
+    assert!(said.iter().any(|line| line.starts_with("no-source")), "{said:?}");
+    let probe = Probing::new().sources(sources).source("us").compile("grafana", &["total"], "app").expect("compiles");
+    assert_eq!((probe.source(), probe.describe().as_str()), (Some("us"), "looks at the dashboard app of us"));
 }
 
 #[test]

@@ -93,7 +93,8 @@ impl Dashboard {
     fn other(&self, panel: &Json) -> Option<usize> {
         let targets = panel["targets"].as_array()?;
         let is_other = |json: &Json| json["datasource"]["uid"] == OTHER_PANEL || json["datasource"] == OTHER_PANEL;
-        let target = targets.iter().find(|target| is_other(target) || (is_other(panel) && target["datasource"].is_null()))?;
+        let target =
+            targets.iter().find(|target| is_other(target) || (is_other(panel) && target["datasource"].is_null()))?;
         let id = target["panelId"].as_i64()?;
         self.panels.iter().position(|other| other.json["id"].as_i64() == Some(id) && other.json["id"] != panel["id"])
     }

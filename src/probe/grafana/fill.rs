@@ -64,7 +64,10 @@ impl Fill<'_> {
             Json::String(text) => Json::String(self.text(text)?),
             Json::Array(items) => Json::Array(items.iter().map(|item| self.json(item)).collect::<Result<_, _>>()?),
             Json::Object(fields) => Json::Object(
-                fields.iter().map(|(key, value)| Ok((key.clone(), self.json(value)?))).collect::<Result<_, String>>()?,
+                fields
+                    .iter()
+                    .map(|(key, value)| Ok((key.clone(), self.json(value)?)))
+                    .collect::<Result<_, String>>()?,
             ),
             Json::Null | Json::Bool(_) | Json::Number(_) => json.clone(),
         })
@@ -100,7 +103,13 @@ impl Fill<'_> {
         }
     }
 
-    fn one(&self, name: &str, field: Option<&str>, format: Option<&str>, again: bool) -> Result<Option<String>, String> {
+    fn one(
+        &self,
+        name: &str,
+        field: Option<&str>,
+        format: Option<&str>,
+        again: bool,
+    ) -> Result<Option<String>, String> {
         match self.vars.get(name) {
             None => self.builtin(name, format),
             Some(Worth::Unknown(why)) => Err(why.clone()),
@@ -235,7 +244,8 @@ mod tests {
 
     fn filled(text: &str, style: Style) -> Result<String, String> {
         let mut vars = Vars::default();
-        let values = |values: &[&str], many| Worth::Values { values: values.iter().map(|v| (*v).to_owned()).collect(), many };
+        let values =
+            |values: &[&str], many| Worth::Values { values: values.iter().map(|v| (*v).to_owned()).collect(), many };
         vars.set("one", values(&["a.b"], false));
         vars.set("multi", values(&["a.b"], true));
         vars.set("two", values(&["a.b", "c'd"], true));

@@ -109,7 +109,9 @@ impl Frame {
         let is_time = |field: &Json| field["type"] == "time" || field["typeInfo"]["frame"] == "time.Time";
         let only_times = fields.iter().all(is_time);
         let mut columns = Vec::new();
-        for (at, (field, column)) in fields.iter().zip(values).enumerate().filter(|(_, (f, _))| only_times || !is_time(f)) {
+        for (at, (field, column)) in
+            fields.iter().zip(values).enumerate().filter(|(_, (f, _))| only_times || !is_time(f))
+        {
             let Some(cells) = column.as_array() else { return Err("a column of the answer is no list".into()) };
             columns.push(Column::read(field, cells, &json["data"]["entities"][at], &json["schema"]));
         }
@@ -205,8 +207,11 @@ fn name(field: &Json, labels: &BTreeMap<String, String>, schema: &Json) -> Strin
     }
     if !labels.is_empty() {
         let metric = labels.get("__name__").map(String::as_str).unwrap_or_default();
-        let pairs: Vec<_> =
-            labels.iter().filter(|(key, _)| *key != "__name__").map(|(key, value)| format!("{key}={value:?}")).collect();
+        let pairs: Vec<_> = labels
+            .iter()
+            .filter(|(key, _)| *key != "__name__")
+            .map(|(key, value)| format!("{key}={value:?}"))
+            .collect();
         return if pairs.is_empty() { metric.to_owned() } else { format!("{metric}{{{}}}", pairs.join(", ")) };
     }
     match schema["name"].as_str().filter(|name| !name.is_empty() && own.eq_ignore_ascii_case("value")) {
@@ -263,7 +268,10 @@ mod tests {
         assert_eq!(given(json!([frame(&json!([[1, 2], [null, 0]]))])).has_data(), Ok(()));
         let error = read(&json!({ "status": 400, "error": "bad_data: parse error", "frames": [] }));
         assert_eq!(error.err().as_deref(), Some("bad_data: parse error"));
-        assert_eq!(read(&json!({ "status": 502, "frames": [] })).err().as_deref(), Some("the data source answered 502"));
+        assert_eq!(
+            read(&json!({ "status": 502, "frames": [] })).err().as_deref(),
+            Some("the data source answered 502")
+        );
         assert!(read(&json!({ "frames": [{ "schema": { "fields": [] }, "data": { "values": [[1]] } }] })).is_err());
     }
 
@@ -271,9 +279,15 @@ mod tests {
     fn a_series_is_reduced_as_its_panel_says() {
         let given = given(json!([frame(&json!([[1, 2, 3], [4, 1, null]]))]));
         let value = |calc: &str| given.shown(calc, false).map(|shown| shown[0].sample.value);
-        for (calc, expected) in
-            [("lastNotNull", 1.0), ("first", 4.0), ("min", 1.0), ("max", 4.0), ("mean", 2.5), ("sum", 5.0), ("diff", -3.0)]
-        {
+        for (calc, expected) in [
+            ("lastNotNull", 1.0),
+            ("first", 4.0),
+            ("min", 1.0),
+            ("max", 4.0),
+            ("mean", 2.5),
+            ("sum", 5.0),
+            ("diff", -3.0),
+        ] {
             assert_eq!(value(calc), Some(expected), "{calc}");
         }
         assert!(given.shown("stdDev", false).is_none());

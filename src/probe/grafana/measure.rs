@@ -15,7 +15,13 @@ pub(super) const OF_DATA: &[&str] =
     &["panels.has_data", "panels.value", "panels.shows", "panels.series", "panels.error"];
 /// The measures that are read from the dashboard itself.
 const OF_PANEL: &[&str] = &[
-    "panels.present", "panels.type", "panels.row", "panels.place", "panels.queries", "panels.mappings", "panels.thresholds",
+    "panels.present",
+    "panels.type",
+    "panels.row",
+    "panels.place",
+    "panels.queries",
+    "panels.mappings",
+    "panels.thresholds",
 ];
 /// The sets of titles.
 pub(super) const OF_RUN: &[&str] = &["without_data", "errors"];
@@ -116,7 +122,8 @@ impl Looked {
             None => Value::Set(found),
             Some(first) => {
                 let more = if unknown.len() > 1 { format!(" (and {} more)", unknown.len() - 1) } else { String::new() };
-                let known = if found.is_empty() { String::new() } else { format!("; it holds of {}", found.join(", ")) };
+                let known =
+                    if found.is_empty() { String::new() } else { format!("; it holds of {}", found.join(", ")) };
                 Value::NoData(format!("{first}{more}{known}"))
             }
         }
@@ -182,7 +189,9 @@ impl Looked {
     /// Says what data sources remarked, each once.
     pub(super) fn notices(&self) -> BTreeSet<String> {
         let given = self.panels.iter().flat_map(|seen| seen.given().map(move |given| (seen, given)));
-        given.flat_map(|(seen, given)| given.notices.iter().map(|text| format!("{}: {text}", self.name(seen)))).collect()
+        given
+            .flat_map(|(seen, given)| given.notices.iter().map(|text| format!("{}: {text}", self.name(seen))))
+            .collect()
     }
 }
 
@@ -257,11 +266,12 @@ impl Seen {
             ("panels.error", None) => Value::Missing("no query ended with an error".into()),
             (_, Some(error)) => Value::NoData(format!("{error}")),
             (_, None) if !has => Value::NoData(self.emptiness()),
-            (_, None) if !panel.transformations.is_empty() => Value::NoData(format!(
-                "what is shown is made in the browser, by {}",
-                panel.transformations.join(", ")
-            )),
-            ("panels.series", None) => Value::Set(self.given().flat_map(Given::names).collect::<BTreeSet<_>>().into_iter().collect()),
+            (_, None) if !panel.transformations.is_empty() => {
+                Value::NoData(format!("what is shown is made in the browser, by {}", panel.transformations.join(", ")))
+            }
+            ("panels.series", None) => {
+                Value::Set(self.given().flat_map(Given::names).collect::<BTreeSet<_>>().into_iter().collect())
+            }
             (name, None) => self.shown(name),
         }
     }

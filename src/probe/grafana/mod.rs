@@ -1,6 +1,7 @@
 //! Looks at a dashboard of a Grafana: what is on it, and whether its panels show anything.
 //!
-//! Read in this order: [`spec`] is what a checklist says, [`look`] one look. [`classic`] and [`v2`] read the two forms of
+//! Read in this order: [`spec`] is what a checklist says, [`look`] one look, for which [`fetch`]
+//! brings the dashboard. [`classic`] and [`v2`] read the two forms of
 //! a dashboard into one [`dashboard`]; [`panel`] is one panel of it, [`mapping`] how it words its values. [`variables`]
 //! and [`options`] find out what its variables stand for, [`period`] which time is shown, [`fill`] puts both into
 //! the queries, [`query`] runs them through Grafana, [`sources`] knows where to, [`frames`] reads what comes back, and
@@ -8,6 +9,7 @@
 
 mod classic;
 mod dashboard;
+mod fetch;
 mod fill;
 mod frames;
 mod look;
@@ -43,14 +45,34 @@ const MEASURES: &[MeasureSpec] = &[
     keyed("panels.type", Kind::Text, Keys::Name, "The type of the panel: stat, timeseries, table."),
     keyed("panels.row", Kind::Text, Keys::Name, "The title of the row in which the panel stands."),
     keyed("panels.place", Kind::Number, Keys::Name, "Which of its row the panel is, counted from 1."),
-    keyed("panels.queries", Kind::Set, Keys::Name, "The queries of the panel that are not hidden, as they are written."),
+    keyed(
+        "panels.queries",
+        Kind::Set,
+        Keys::Name,
+        "The queries of the panel that are not hidden, as they are written.",
+    ),
     keyed("panels.mappings", Kind::Set, Keys::Name, "The value mappings of the panel: `0=Down (red)`."),
-    keyed("panels.thresholds", Kind::Set, Keys::Name, "The thresholds of the panel: `base=green`, `80=red`, `90%=red`."),
+    keyed(
+        "panels.thresholds",
+        Kind::Set,
+        Keys::Name,
+        "The thresholds of the panel: `base=green`, `80=red`, `90%=red`.",
+    ),
     keyed("panels.has_data", Kind::Bool, Keys::Name, "Whether the queries of the panel give at least one value."),
     keyed("panels.value", Kind::Quantity, Keys::Name, "The number that the panel shows, of every series."),
-    keyed("panels.shows", Kind::Text, Keys::Name, "The same as the value mappings word it; different ones joined by commas."),
+    keyed(
+        "panels.shows",
+        Kind::Text,
+        Keys::Name,
+        "The same as the value mappings word it; different ones joined by commas.",
+    ),
     keyed("panels.series", Kind::Set, Keys::Name, "The names of the series that the panel shows."),
-    keyed("panels.error", Kind::Text, Keys::Name, "The error that a query of the panel ended with; missing when there is none."),
+    keyed(
+        "panels.error",
+        Kind::Text,
+        Keys::Name,
+        "The error that a query of the panel ended with; missing when there is none.",
+    ),
     measure("total", Kind::Number, "How many panels there are, those in collapsed rows too; rows are none."),
     measure("without_query", Kind::Set, "The titles of panels that have no query, of those that need one."),
     measure("without_data", Kind::Set, "The titles of panels that show no data, because of an error or without one."),

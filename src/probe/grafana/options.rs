@@ -39,7 +39,8 @@ impl Resolving<'_> {
         let known = |name: &String| name.starts_with("__") || variables.iter().any(|variable| variable.name == *name);
         if let Some(name) = self.given.keys().find(|name| !known(name)) {
             let names: Vec<_> = variables.iter().map(|variable| variable.name.as_str()).collect();
-            let there = if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
+            let there =
+                if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
             return Err(Failure::lasting(format!("the dashboard has no variable {name:?}; {there}")));
         }
         let mut vars = Vars::default();
@@ -115,12 +116,11 @@ impl Resolving<'_> {
         let query = variable.query.as_str().or_else(|| variable.query["query"].as_str()).unwrap_or_default();
         let source = match self.sources.find(&variable.datasource, vars).await? {
             Ok(source) => source,
-            Err(why) => return Ok(Err(format!("the variable {name}: {why}"))),
+            Err(fault) => return Ok(Err(format!("the variable {name}: {}", fault.words()))),
         };
         let style = Style::of(&source.kind);
         let second = std::time::Duration::from_secs(1);
-        let fill =
-            Fill { vars, style, period: self.period, step: second, scrape: second, dashboard: self.dashboard };
+        let fill = Fill { vars, style, period: self.period, step: second, scrape: second, dashboard: self.dashboard };
         let query = match fill.text(query) {
             Ok(query) => query,
             Err(why) => return Ok(Err(why)),

@@ -7,13 +7,44 @@ use super::mapping::{self, Mapping};
 
 /// Panels that show something without a query: those whose plugin declares that it skips queries.
 const NEED_NO_QUERY: &[&str] = &[
-    "text", "news", "dashlist", "alertlist", "alertGroups", "annolist", "welcome", "gettingstarted", "pluginlist", "live",
+    "text",
+    "news",
+    "dashlist",
+    "alertlist",
+    "alertGroups",
+    "annolist",
+    "welcome",
+    "gettingstarted",
+    "pluginlist",
+    "live",
 ];
 /// Keys of a query that say how it is asked or drawn, not what.
 const ABOUT: &[&str] = &[
-    "refId", "datasource", "hide", "key", "legendFormat", "range", "instant", "exemplar", "format", "interval",
-    "intervalFactor", "intervalMs", "maxDataPoints", "editorMode", "queryType", "step", "useBackend", "resultFormat",
-    "metric", "disableTextWrap", "fullMetaSearch", "includeNullMetadata", "maxLines", "resolution", "datasourceId",
+    "refId",
+    "datasource",
+    "hide",
+    "key",
+    "legendFormat",
+    "range",
+    "instant",
+    "exemplar",
+    "format",
+    "interval",
+    "intervalFactor",
+    "intervalMs",
+    "maxDataPoints",
+    "editorMode",
+    "queryType",
+    "step",
+    "useBackend",
+    "resultFormat",
+    "metric",
+    "disableTextWrap",
+    "fullMetaSearch",
+    "includeNullMetadata",
+    "maxLines",
+    "resolution",
+    "datasourceId",
 ];
 /// The keys under which queries stand as text.
 const TEXTS: &[&str] = &["expr", "rawSql", "query", "target", "rawQuery", "expression", "queryText"];
@@ -179,9 +210,10 @@ fn queries(panel: &Json) -> Vec<Query> {
 fn calc(panel: &Json, kind: &str) -> String {
     let usual = "lastNotNull".to_owned();
     match kind {
-        "stat" | "gauge" | "bargauge" | "piechart" => {
-            list(&panel["options"]["reduceOptions"], "calcs").first().and_then(Json::as_str).map_or(usual, str::to_owned)
-        }
+        "stat" | "gauge" | "bargauge" | "piechart" => list(&panel["options"]["reduceOptions"], "calcs")
+            .first()
+            .and_then(Json::as_str)
+            .map_or(usual, str::to_owned),
         "singlestat" => match panel["valueName"].as_str() {
             Some("avg") => "mean".into(),
             Some("total") => "sum".into(),

@@ -83,7 +83,8 @@ impl Variable {
     /// Keeps what the variable's regular expression finds, of each value its first group if it has one.
     pub(super) fn filtered(&self, values: Vec<String>) -> Result<Vec<String>, String> {
         let Some(pattern) = &self.regex else { return Ok(values) };
-        let bare = pattern.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')).map_or(pattern.as_str(), |(p, _)| p);
+        let bare =
+            pattern.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')).map_or(pattern.as_str(), |(p, _)| p);
         let regex = regex::Regex::new(bare)
             .map_err(|_| format!("the regular expression of the variable {} cannot be used here", self.name))?;
         let mut kept: Vec<String> = Vec::new();
@@ -173,7 +174,8 @@ mod tests {
         assert_eq!((custom.options, custom.chosen), (vec!["a".into(), "b".into(), "c,d".into()], Vec::new()));
         let constant = read(json!({ "name": "c", "type": "constant", "query": "x y" }));
         assert_eq!(constant.chosen, ["x y"]);
-        let all = read(json!({ "name": "pod", "type": "query", "includeAll": true, "current": { "value": ["$__all"] } }));
+        let all =
+            read(json!({ "name": "pod", "type": "query", "includeAll": true, "current": { "value": ["$__all"] } }));
         assert!(all.means_all(&all.chosen) && all.many);
         assert!(all.means_all(&["All".into()]));
         assert!(!read(json!({ "name": "t", "type": "textbox", "query": "All" })).means_all(&["All".into()]));

@@ -22,7 +22,11 @@ use crate::yaml::Node;
 
 /// The kind.
 pub(in crate::probe::log::origin) const KIND: OriginKind = OriginKind {
-    field: field("loki", SHAPE, "A query to a Loki, in LogQL, or a map: one for lines, or, for `value`, one for numbers."),
+    field: field(
+        "loki",
+        SHAPE,
+        "A query to a Loki, in LogQL, or a map: one for lines, or, for `value`, one for numbers.",
+    ),
     manual: MANUAL,
     compile,
 };

@@ -140,7 +140,9 @@ async fn had_streams(asked: &Asked<'_>, query: &str, end: DateTime<Utc>) -> Resu
             Some(false) => {}
             Some(true) => {
                 let days = KNOWN_FOR.num_days();
-                return Err(Failure::lasting(format!("no stream fits {selector}, nor did any in the last {days} days")));
+                return Err(Failure::lasting(format!(
+                    "no stream fits {selector}, nor did any in the last {days} days"
+                )));
             }
             None => return Err(Failure::lasting(format!("{} gave no list of streams", asked.through()))),
         }
@@ -183,7 +185,8 @@ mod tests {
 
     #[test]
     fn selectors_are_found_outside_of_texts() {
-        let query = r#"sum(rate({app="a}\"{", env=`{x}`} |= "{no}" | line_format `{{.x}}` [5m])) / sum(rate({app="b"}[5m]))"#;
+        let query =
+            r#"sum(rate({app="a}\"{", env=`{x}`} |= "{no}" | line_format `{{.x}}` [5m])) / sum(rate({app="b"}[5m]))"#;
         assert_eq!(selectors(query), [r#"{app="a}\"{", env=`{x}`}"#, r#"{app="b"}"#]);
         assert!(selectors("vector(1)").is_empty());
     }

@@ -26,7 +26,8 @@ struct Metric(Logql);
 pub(in crate::probe::log) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Probe>> {
     let Some((_, loki)) = node.entry("loki") else {
         let message = "only a query to a Loki gives a value";
-        let help = "write `log: { loki: 'sum(count_over_time({app=\"orders\"} [5m]))' }`, or count lines with `matches`";
+        let help =
+            "write `log: { loki: 'sum(count_over_time({app=\"orders\"} [5m]))' }`, or count lines with `matches`";
         compiling.reading.say(Diagnostic::error("bad-value", node.span, message).help(help));
         return None;
     };
