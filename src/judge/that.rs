@@ -128,7 +128,11 @@ pub fn scope(measures: &Measures) -> Scope {
             continue;
         };
         if let Json::Object(parts) = fields.entry(key.to_owned()).or_insert_with(|| Json::Object(Map::new())) {
-            parts.insert(part.to_owned(), value);
+            parts.insert(part.to_owned(), value.clone());
+        }
+        let slot = roots.entry(name.name().replace('.', "_")).or_insert_with(|| Json::Object(Map::new()));
+        if let Json::Object(each) = slot {
+            each.insert(key.to_owned(), value);
         }
     }
     Scope::new(roots)
