@@ -3,7 +3,8 @@
 //! Durations are seconds, sizes bytes, shares parts of one. A keyed measure is a map; where the probe measured the
 //! whole (`json`), the name is the whole. The parts of a dotted name are nested (`timing.dns`), except where the first
 //! part is a measure itself; every dotted name is also there with underscores (`timing_dns`). A vector of one series is
-//! its number, one of several a list of numbers.
+//! its number, one of several a list of numbers. Of a group of keyed measures (`panels.type`, `panels.value`) each is a map
+//! by its underscored name (`panels_type["Requests"]`), and all together one by the group's (`panels["Requests"].type`).
 
 use std::collections::BTreeSet;
 
