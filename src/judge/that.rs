@@ -4,6 +4,8 @@
 //! whole (`json`), the name is the whole. The parts of a dotted name are nested (`timing.dns`), except where the first
 //! part is a measure itself; every dotted name is also there with underscores (`timing_dns`). A vector of one series is
 //! its number, one of several a list of numbers. A tally is its count.
+//! its number, one of several a list of numbers. Of a group of keyed measures (`panels.type`, `panels.value`) each is a map
+//! by its underscored name (`panels_type["Requests"]`), and all together one by the group's (`panels["Requests"].type`).
 
 use std::collections::BTreeSet;
 
@@ -129,7 +131,11 @@ pub fn scope(measures: &Measures) -> Scope {
             continue;
         };
         if let Json::Object(parts) = fields.entry(key.to_owned()).or_insert_with(|| Json::Object(Map::new())) {
-            parts.insert(part.to_owned(), value);
+            parts.insert(part.to_owned(), value.clone());
+        }
+        let slot = roots.entry(name.name().replace('.', "_")).or_insert_with(|| Json::Object(Map::new()));
+        if let Json::Object(each) = slot {
+            each.insert(key.to_owned(), value);
         }
     }
     Scope::new(roots)

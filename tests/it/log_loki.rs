@@ -142,7 +142,7 @@ async fn the_past_is_asked_about_as_it_was() {
 #[tokio::test]
 async fn numbers_are_asked_for_at_the_moment_of_the_look() {
     let answers = r#"
-- ask: 'GET /loki/api/v1/query?query=sum by (app) (rate({app=~".+"} [5m]))&time=1795176000000000000'
+- ask: 'GET /loki/api/v1/query?query=sum by (app) (rate({app=~".%2B"} [5m]))&time=1795176000000000000'
   body: { status: success, data: { resultType: vector, result: [{ metric: { app: a }, value: [1795176000, "0.5"] }, { metric: { app: b }, value: [1795176000, "2"] }] } }
 - ask: 'GET /loki/api/v1/query?query=vector(1)'
   body: { status: success, data: { resultType: vector, result: [{ metric: {}, value: [1, "1"] }] }, warnings: [some ingesters did not answer] }

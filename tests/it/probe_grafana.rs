@@ -353,6 +353,16 @@ async fn an_answer_without_results_is_an_error_of_looking_and_a_refused_query_on
 }
 
 #[test]
+fn of_several_the_one_that_the_step_names_is_asked() {
+    let sources = "{ eu: { kind: grafana, url: http://eu }, us: { kind: grafana, url: http://us } }";
+    let probing = Probing::new().sources(sources);
+    let said = probing.compile("grafana", &["total"], "app").err().unwrap_or_default();
+    assert!(said.iter().any(|line| line.starts_with("no-source")), "{said:?}");
+    let probe = Probing::new().sources(sources).source("us").compile("grafana", &["total"], "app").expect("compiles");
+    assert_eq!((probe.source(), probe.describe().as_str()), (Some("us"), "looks at the dashboard app of us"));
+}
+
+#[test]
 fn mistakes_are_said_before_anything_runs() {
     let said = |sources: &str, yaml: &str| {
         let probing = Probing::new().sources(sources);

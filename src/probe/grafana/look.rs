@@ -1,12 +1,14 @@
 //! One look at a dashboard: fetch it, run the queries that are wanted, measure.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::stream::{self, StreamExt};
 use indexmap::IndexMap;
-use serde_json::Value as Json;
 
-use super::dashboard::{Dashboard, Placed, text};
+use super::dashboard::Dashboard;
+use super::fetch;
 use super::fill::{Fill, Style};
 use super::measure::{self, Looked, OF_DATA, OF_RUN, Seen};
 use super::options::Resolving;
@@ -16,7 +18,7 @@ use super::query::Running;
 use super::sources::DataSources;
 use super::spec::Spec;
 use super::variables::Vars;
-use crate::model::{Found, Measures, Note, Observation, Value};
+use crate::model::{Found, Measures, Note, Observation};
 use crate::probe::{Look, Probe, Wants};
 use crate::source::Failure;
 use crate::source::api::Asked;
@@ -24,10 +26,8 @@ use crate::template::{Scope, Template, TemplateError};
 
 /// How many panels are asked about at a time: a browser does not ask more either.
 const AT_ONCE: usize = 4;
-/// The most annotations that are counted.
-const MOST_MARKERS: usize = 1000;
-/// Where Grafana keeps dashboards as resources.
-const RESOURCES: &str = "/apis/dashboard.grafana.app/";
+/// The most remarks that are kept.
+const MOST_NOTES: usize = 20;
 
 /// A `grafana` step.
 pub(super) struct Grafana {
@@ -41,6 +41,13 @@ struct Filled {
     panels: Option<Vec<String>>,
     vars: IndexMap<String, Vec<String>>,
     tags: Vec<String>,
+}
+
+/// A dashboard as it was fetched, with what a reader should know of how it was read.
+struct Read {
+    dashboard: Dashboard,
+    panels: Vec<Panel>,
+    remarks: Vec<String>,
 }
 
 /// What a look came to, with what a reader should know of it.
@@ -105,67 +112,70 @@ impl Grafana {
         look: &Look<'_>,
         request: &mut String,
     ) -> Result<Came, Failure> {
-        let answer = match fetch(asked, &filled.uid).await? {
-            Ok(answer) => answer,
+        let mut read = match self.read(asked, &filled.uid).await? {
+            Ok(read) => read,
             Err(why) => {
                 return Ok(Came { measures: measure::gone(&self.wants, &why), notes: Vec::new(), looked: None });
             }
         };
-        let unreadable = |why: String| Failure::lasting(format!("{}: {why}", asked.through()));
-        let mut dashboard = Dashboard::read(&answer).map_err(unreadable)?;
-        let faults = library_panels(asked, &mut dashboard.panels).await?;
-        dashboard.follow();
-        let panels: Vec<Panel> =
-            dashboard.panels.iter().zip(faults).map(|(placed, fault)| Panel::read(placed, fault)).collect();
-        let mut remarks = std::mem::take(&mut dashboard.remarks);
         let now = look.world.clock.now();
-        let named = dashboard
-            .rows
-            .iter()
-            .chain(panels.iter().map(|panel| &panel.title))
-            .any(|title| title.contains(['$', '[']));
         let runs = OF_DATA.iter().chain(OF_RUN).any(|name| self.wants.any(name));
         let dated = runs || self.wants.any("markers");
-        let period = match (self.spec.last, dated) {
-            (Some(length), _) => Period::last(now, length),
-            (None, true) => {
-                let end = |end: &Option<String>, usual: &str| end.clone().unwrap_or_else(|| usual.to_owned());
-                Period::read(&end(&dashboard.from, "now-6h"), &end(&dashboard.to, "now"), now)
-                    .map_err(Failure::lasting)?
-            }
-            (None, false) => Period::last(now, std::time::Duration::from_secs(3600)),
-        };
+        let period = self.period(&read.dashboard, now, dated)?;
         if dated {
-            let time = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+            let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
             request.push_str(&format!(", from {} to {}", time(period.from), time(period.to)));
         }
+        let title = read.dashboard.title.clone();
         let sources = DataSources::new(asked);
-        let resolving =
-            Resolving { asked, sources: &sources, period, dashboard: &dashboard.title, given: &filled.vars };
-        let vars = match runs || named || !filled.vars.is_empty() {
-            true => resolving.all(&dashboard.variables, &mut remarks).await?,
+        let vars = match runs || read.is_named_by_variables() || !filled.vars.is_empty() {
+            true => {
+                let given = &filled.vars;
+                let resolving = Resolving { asked, sources: &sources, period, dashboard: &title, given };
+                resolving.all(&read.dashboard.variables, &mut read.remarks).await?
+            }
             false => Vars::default(),
         };
-        let titled = |title: &str| shown(title, &vars, period);
-        let rows = dashboard.rows.iter().map(|row| titled(row)).collect();
-        let title = dashboard.title.clone();
-        dashboard.rows = rows;
-        let seen = panels.into_iter().map(|mut panel| {
-            panel.row = panel.row.map(|row| titled(&row));
-            Seen { title: titled(&panel.title), panel, ran: None }
-        });
-        let mut looked = Looked { dashboard, panels: seen.collect(), chosen: filled.panels.clone(), markers: None };
+        let (mut looked, mut remarks) = read.with_titles(&vars, period, filled.panels.clone());
         if runs {
             let running = Running { asked, sources: &sources, vars: &vars, period, now, dashboard: &title };
             self.run(&running, &mut looked, &mut remarks).await?;
         }
         if self.wants.any("markers") {
-            looked.markers = Some(markers(asked, filled, period).await?);
+            looked.markers = Some(fetch::markers(asked, &filled.uid, &filled.tags, period).await?);
         }
         remarks.extend(looked.notices());
         remarks.dedup();
-        let notes = remarks.into_iter().take(20).map(Note::warning).collect();
+        let notes = remarks.into_iter().take(MOST_NOTES).map(Note::warning).collect();
         Ok(Came { measures: looked.measures(&self.wants), notes, looked: Some(looked) })
+    }
+
+    /// Fetches the dashboard and reads it. Within: that it is not there.
+    async fn read(&self, asked: &Asked<'_>, uid: &str) -> Result<Result<Read, String>, Failure> {
+        let answer = match fetch::dashboard(asked, uid).await? {
+            Ok(answer) => answer,
+            Err(why) => return Ok(Err(why)),
+        };
+        let unreadable = |why: String| Failure::lasting(format!("{}: {why}", asked.through()));
+        let mut dashboard = Dashboard::read(&answer).map_err(unreadable)?;
+        let faults = fetch::library_panels(asked, &mut dashboard.panels).await?;
+        dashboard.follow();
+        let panels = dashboard.panels.iter().zip(faults).map(|(placed, fault)| Panel::read(placed, fault)).collect();
+        let remarks = std::mem::take(&mut dashboard.remarks);
+        Ok(Ok(Read { dashboard, panels, remarks }))
+    }
+
+    /// Returns the time that is looked at. That of the dashboard is read only where something is asked about it.
+    fn period(&self, dashboard: &Dashboard, now: DateTime<Utc>, dated: bool) -> Result<Period, Failure> {
+        match self.spec.last {
+            Some(length) => Ok(Period::last(now, length)),
+            None if dated => {
+                let end = |end: &Option<String>, usual: &str| end.clone().unwrap_or_else(|| usual.to_owned());
+                let (from, to) = (end(&dashboard.from, "now-6h"), end(&dashboard.to, "now"));
+                Period::read(&from, &to, now).map_err(Failure::lasting)
+            }
+            None => Ok(Period::last(now, Duration::from_secs(3600))),
+        }
     }
 
     /// Runs the queries of the panels that are wanted, a few panels at a time.
@@ -185,6 +195,27 @@ impl Grafana {
             remarks.extend(said.into_iter().filter(|text| !remarks.contains(text)).collect::<Vec<_>>());
         }
         Ok(())
+    }
+}
+
+impl Read {
+    /// Tells whether a title has variables in it.
+    fn is_named_by_variables(&self) -> bool {
+        let titles = self.dashboard.rows.iter().chain(self.panels.iter().map(|panel| &panel.title));
+        titles.into_iter().any(|title| title.contains(['$', '[']))
+    }
+
+    /// Fills the titles in. Returns the remarks beside it.
+    fn with_titles(self, vars: &Vars, period: Period, chosen: Option<Vec<String>>) -> (Looked, Vec<String>) {
+        let Self { mut dashboard, panels, remarks } = self;
+        let titled = |title: &String| shown(title, vars, period);
+        dashboard.rows = dashboard.rows.iter().map(titled).collect();
+        let seen = panels.into_iter().map(|mut panel| {
+            panel.row = panel.row.as_ref().map(titled);
+            Seen { title: titled(&panel.title), panel, ran: None }
+        });
+        let panels = seen.collect();
+        (Looked { dashboard, panels, chosen, markers: None }, remarks)
     }
 }
 
@@ -209,103 +240,9 @@ impl Filled {
     }
 }
 
-/// Fetches a dashboard, from where it is kept. Within: that it is not there.
-async fn fetch(asked: &Asked<'_>, uid: &str) -> Result<Result<Json, String>, Failure> {
-    let encoded: String = url::form_urlencoded::byte_serialize(uid.as_bytes()).collect();
-    let path = format!("/api/dashboards/uid/{encoded}");
-    let reply = asked.send("GET", &path, &[], None).await?;
-    let message = || asked.json(&reply).ok().and_then(|json| text(&json, "message")).unwrap_or_default();
-    match reply.status {
-        404 if message().to_lowercase().contains("dashboard") => Ok(Err(format!("there is no dashboard {uid:?}"))),
-        // The classic API says where a dashboard of the second form is kept.
-        406 => match resource(&message()) {
-            Some(path) => match asked.find(&path, &[]).await? {
-                Some(json) => Ok(Ok(json)),
-                None => Ok(Err(format!("there is no dashboard {uid:?}"))),
-            },
-            None => {
-                asked.check(&reply, &path)?;
-                Err(Failure::lasting(format!("{} cannot give the dashboard {uid:?}", asked.through())))
-            }
-        },
-        _ => {
-            asked.check(&reply, &path)?;
-            asked.json(&reply).map(Ok)
-        }
-    }
-}
-
-/// Takes the path of a resource out of a message.
-fn resource(message: &str) -> Option<String> {
-    let path = &message[message.find(RESOURCES)?..];
-    let path = path.split_whitespace().next()?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.".contains(c);
-    (path.chars().all(plain) && !path.contains("..")).then(|| path.to_owned())
-}
-
-/// Puts library panels in the place of what refers to them. Returns for each panel why it cannot be shown, if so.
-async fn library_panels(asked: &Asked<'_>, panels: &mut [Placed]) -> Result<Vec<Option<String>>, Failure> {
-    let mut faults = Vec::with_capacity(panels.len());
-    for placed in panels {
-        let mut fault = None;
-        let known = placed.json["targets"].is_array() && placed.json["type"] != "library-panel-ref";
-        if let Some(uid) = text(&placed.json["libraryPanel"], "uid").filter(|_| !known) {
-            let encoded: String = url::form_urlencoded::byte_serialize(uid.as_bytes()).collect();
-            match asked.find(&format!("/api/library-elements/{encoded}"), &[]).await? {
-                Some(answer) if answer["result"]["model"].is_object() => {
-                    let mut model = answer["result"]["model"].clone();
-                    for key in ["id", "title", "gridPos"] {
-                        if !placed.json[key].is_null() && placed.json[key] != "" {
-                            model[key] = placed.json[key].clone();
-                        }
-                    }
-                    placed.json = model;
-                }
-                Some(_) => return Err(Failure::lasting(format!("{} gave no library panel {uid:?}", asked.through()))),
-                None => fault = Some(format!("its library panel {uid:?} is not there")),
-            }
-        }
-        faults.push(fault);
-    }
-    Ok(faults)
-}
-
 /// Fills a title in; it stays as it is where nobody knows what it stands for.
 fn shown(title: &str, vars: &Vars, period: Period) -> String {
-    let second = std::time::Duration::from_secs(1);
+    let second = Duration::from_secs(1);
     let fill = Fill { vars, style: Style::Other, period, step: second, scrape: second, dashboard: "" };
     fill.text(title).unwrap_or_else(|_| title.to_owned())
-}
-
-/// Counts the annotations within a time.
-async fn markers(asked: &Asked<'_>, filled: &Filled, period: Period) -> Result<Value, Failure> {
-    let (from, to) = (period.from.timestamp_millis().to_string(), period.to.timestamp_millis().to_string());
-    let limit = MOST_MARKERS.to_string();
-    let mut query = vec![("from", from.as_str()), ("to", to.as_str()), ("limit", limit.as_str())];
-    match filled.tags.is_empty() {
-        true => query.push(("dashboardUID", &filled.uid)),
-        false => query.extend(filled.tags.iter().map(|tag| ("tags", tag.as_str()))),
-    }
-    let answer = asked.get("/api/annotations", &query).await?;
-    match answer.as_array().map(Vec::len) {
-        None => Err(Failure::lasting(format!("{} answered with something else than annotations", asked.through()))),
-        Some(count) if count >= MOST_MARKERS => {
-            Ok(Value::NoData(format!("there are {MOST_MARKERS} annotations or more; name `tags`, or a shorter time")))
-        }
-        Some(count) => Ok(Value::Number(count as f64)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_place_of_a_resource_is_taken_out_of_the_message() {
-        let path = "/apis/dashboard.grafana.app/v2beta1/namespaces/default/dashboards/app";
-        let message = format!("dashboard api version not supported, use {path} instead");
-        assert_eq!(resource(&message).as_deref(), Some(path));
-        assert_eq!(resource("use /apis/dashboard.grafana.app/../../admin instead"), None);
-        assert_eq!(resource("not acceptable"), None);
-    }
 }

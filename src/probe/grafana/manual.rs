@@ -55,6 +55,9 @@ once for each value, at most 50 times, and it has data when each repetition has.
 alertlist, alertGroups, annolist, welcome, gettingstarted, pluginlist and live need no query: they are in `total`, and in
 no other set. Library panels are looked up. A panel whose library panel is gone ends with an error.
 
+**In expressions** a measure of panels is a map by title: `panels_value["Requests"] > panels_value["Errors"]`. `panels["Requests"]`
+holds all measures of the panel, and asks for those of every panel, so it has no data when one of them has none.
+
 **Queries.** A query that was added and never written is none; nor is one that is hidden, though it is run where an
 expression computes with it. A panel that shows what another one asked (`-- Dashboard --`) has the queries of that
 one. Queries go to the data source that they name by uid, by name or by a variable, else to that of the panel, else to the

@@ -279,6 +279,7 @@ impl Seen {
     /// Says why there is no data: of the first query, or of the first repetition.
     fn emptiness(&self) -> String {
         match self.given().find_map(|given| given.has_data().err()) {
+            Some("no data") => "the queries give nothing".into(),
             Some(why) => format!("the queries give {why}"),
             None => "the panel has no query".into(),
         }

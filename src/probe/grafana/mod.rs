@@ -1,6 +1,7 @@
 //! Looks at a dashboard of a Grafana: what is on it, and whether its panels show anything.
 //!
-//! Read in this order: [`spec`] is what a checklist says, [`look`] one look. [`classic`] and [`v2`] read the two forms of
+//! Read in this order: [`spec`] is what a checklist says, [`look`] one look, for which [`fetch`]
+//! brings the dashboard. [`classic`] and [`v2`] read the two forms of
 //! a dashboard into one [`dashboard`]; [`panel`] is one panel of it, [`mapping`] how it words its values. [`variables`]
 //! and [`options`] find out what its variables stand for, [`period`] which time is shown, [`fill`] puts both into
 //! the queries, [`query`] runs them through Grafana, [`sources`] knows where to, [`frames`] reads what comes back, and
@@ -8,6 +9,7 @@
 
 mod classic;
 mod dashboard;
+mod fetch;
 mod fill;
 mod frames;
 mod look;

@@ -116,7 +116,7 @@ impl Resolving<'_> {
         let query = variable.query.as_str().or_else(|| variable.query["query"].as_str()).unwrap_or_default();
         let source = match self.sources.find(&variable.datasource, vars).await? {
             Ok(source) => source,
-            Err(why) => return Ok(Err(format!("the variable {name}: {why}"))),
+            Err(fault) => return Ok(Err(format!("the variable {name}: {}", fault.words()))),
         };
         let style = Style::of(&source.kind);
         let second = std::time::Duration::from_secs(1);

@@ -11,7 +11,7 @@ use super::fill::{Fill, Style};
 use super::frames::{self, Given};
 use super::panel::{Panel, Query};
 use super::period::{Period, span, words};
-use super::sources::DataSources;
+use super::sources::{DataSource, DataSources, Fault, USUAL_SCRAPE};
 use super::variables::Vars;
 use crate::source::Failure;
 use crate::source::api::{Asked, Reply};
@@ -48,14 +48,6 @@ pub(super) struct Running<'a> {
     pub(super) period: Period,
     pub(super) now: DateTime<Utc>,
     pub(super) dashboard: &'a str,
-}
-
-/// Why a query is not asked.
-enum Fault {
-    /// It would be shown as an error.
-    Shown(String),
-    /// Nobody knows what it would ask.
-    Unknown(String),
 }
 
 impl Running<'_> {
@@ -144,46 +136,63 @@ impl Running<'_> {
     ) -> Result<Result<Json, Fault>, Failure> {
         let source = match self.sources.find(&query.datasource, vars).await? {
             Ok(source) => source,
-            Err(why) if why.starts_with("there is no") => return Ok(Err(Fault::Shown(why))),
-            Err(why) => return Ok(Err(Fault::Unknown(why))),
+            Err(fault) => return Ok(Err(fault)),
         };
         let style = Style::of(&source.kind);
-        let own = query.body.get("interval").and_then(Json::as_str).filter(|own| !own.is_empty());
-        let mut scrape = Duration::from_secs(15);
-        if vars.uses_steps(&query.text()) {
-            let remark;
-            (scrape, remark) = self.sources.scrape(&source).await;
-            remarks.extend(remark);
-        }
-        let second = Duration::from_secs(1);
-        let mut fill = Fill { vars, style, period, step: second, scrape, dashboard: self.dashboard };
-        let usual = if style == Style::Prometheus { scrape } else { Duration::from_millis(1) };
-        let least = |text: Option<&str>| match text.map(|text| fill.text(text)).transpose() {
-            Ok(text) => Ok(text.as_deref().and_then(span)),
-            Err(why) => Err(why),
-        };
-        let (own, of_panel) = match (least(own), least(panel.interval.as_deref())) {
-            (Ok(own), Ok(of_panel)) => (own, of_panel),
-            (Err(why), _) | (_, Err(why)) => return Ok(Err(Fault::Unknown(why))),
-        };
-        fill.step = period.step(panel.max_points, own.or(of_panel).unwrap_or(usual));
-        fill.scrape = own.unwrap_or(scrape);
-        let filled = match fill.json(&Json::Object(query.body.clone())) {
-            Ok(Json::Object(filled)) => filled,
-            Ok(_) => Map::new(),
+        let (step, scrape) = match self.steps(panel, query, &source, vars, period, remarks).await {
+            Ok(steps) => steps,
             Err(why) => return Ok(Err(Fault::Unknown(why))),
         };
-        let mut body = filled;
+        let fill = Fill { vars, style, period, step, scrape, dashboard: self.dashboard };
+        let mut body = query.body.clone();
+        for value in body.values_mut() {
+            match fill.json(value) {
+                Ok(filled) => *value = filled,
+                Err(why) => return Ok(Err(Fault::Unknown(why))),
+            }
+        }
         body.insert("refId".into(), Json::from(query.ref_id.clone()));
         body.insert("datasource".into(), source.reference());
-        body.insert("intervalMs".into(), Json::from(u64::try_from(fill.step.as_millis()).unwrap_or(u64::MAX)));
+        body.insert("intervalMs".into(), Json::from(u64::try_from(step.as_millis()).unwrap_or(u64::MAX)));
         body.insert("maxDataPoints".into(), json!(panel.max_points));
         if style == Style::Prometheus {
-            body.insert("interval".into(), Json::from(words(fill.step)));
+            body.insert("interval".into(), Json::from(words(step)));
             // Exemplars come as frames of their own, and are no values of the panel.
             body.insert("exemplar".into(), Json::Bool(false));
         }
         Ok(Ok(Json::Object(body)))
+    }
+
+    /// Returns the distance of two points of a query, and how often what it asks about is scraped.
+    ///
+    /// # Errors
+    /// Says of which variable in the least distance nobody knows what it stands for.
+    async fn steps(
+        &self,
+        panel: &Panel,
+        query: &Query,
+        source: &DataSource,
+        vars: &Vars,
+        period: Period,
+        remarks: &mut Vec<String>,
+    ) -> Result<(Duration, Duration), String> {
+        let style = Style::of(&source.kind);
+        let mut scrape = USUAL_SCRAPE;
+        if vars.uses_steps(&query.text()) {
+            let remark;
+            (scrape, remark) = self.sources.scrape(source).await;
+            remarks.extend(remark);
+        }
+        let second = Duration::from_secs(1);
+        let fill = Fill { vars, style, period, step: second, scrape, dashboard: self.dashboard };
+        let least = |text: Option<&str>| match text {
+            Some(text) => fill.text(text).map(|text| span(&text)),
+            None => Ok(None),
+        };
+        let own = least(query.body.get("interval").and_then(Json::as_str))?;
+        let of_panel = least(panel.interval.as_deref())?;
+        let usual = if style == Style::Prometheus { scrape } else { Duration::from_millis(1) };
+        Ok((period.step(panel.max_points, own.or(of_panel).unwrap_or(usual)), own.unwrap_or(scrape)))
     }
 
     async fn ask(&self, bodies: &[Json], period: Period) -> Result<Answered, Failure> {

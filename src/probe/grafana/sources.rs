@@ -14,7 +14,7 @@ use crate::source::Failure;
 use crate::source::api::Asked;
 
 /// How often a Prometheus scrapes when its data source does not say.
-const USUAL_SCRAPE: Duration = Duration::from_secs(15);
+pub(super) const USUAL_SCRAPE: Duration = Duration::from_secs(15);
 
 /// The data sources, asked for when one of them is looked for, once a look.
 pub(super) struct DataSources<'a> {
@@ -31,6 +31,24 @@ pub(super) struct DataSource {
     is_default: bool,
     /// How often what it knows is scraped, if it says so.
     scrape: Option<Duration>,
+}
+
+/// Why a query is not asked.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Its panel shows this error.
+    Shown(String),
+    /// Nobody knows what it would ask, with the reason.
+    Unknown(String),
+}
+
+impl Fault {
+    /// Returns the reason.
+    pub(super) fn words(self) -> String {
+        match self {
+            Fault::Shown(why) | Fault::Unknown(why) => why,
+        }
+    }
 }
 
 impl<'a> DataSources<'a> {
@@ -66,7 +84,7 @@ impl<'a> DataSources<'a> {
     ///
     /// # Errors
     /// Says why there is no answer.
-    pub(super) async fn find(&self, written: &Json, vars: &Vars) -> Result<Result<DataSource, String>, Failure> {
+    pub(super) async fn find(&self, written: &Json, vars: &Vars) -> Result<Result<DataSource, Fault>, Failure> {
         let kind = written["type"].as_str();
         let (text, is_uid) = match (written.as_str(), written["uid"].as_str()) {
             (Some(name), _) => (name, false),
@@ -76,7 +94,7 @@ impl<'a> DataSources<'a> {
         };
         let name = match chosen(text, vars) {
             Ok(name) => name,
-            Err(why) => return Ok(Err(why)),
+            Err(why) => return Ok(Err(Fault::Unknown(why))),
         };
         match name.as_str() {
             "__expr__" => return Ok(Ok(DataSource::own("__expr__", "__expr__"))),
@@ -97,8 +115,8 @@ impl<'a> DataSources<'a> {
             _ => found,
         };
         Ok(found.cloned().ok_or_else(|| match name.as_str() {
-            "default" => "there is no default data source".to_owned(),
-            name => format!("there is no data source {name:?}"),
+            "default" => Fault::Shown("there is no default data source".into()),
+            name => Fault::Shown(format!("there is no data source {name:?}")),
         }))
     }
 

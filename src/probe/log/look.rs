@@ -178,10 +178,7 @@ impl Probe for LogProbe {
 impl LogProbe {
     /// Begins to look through what is sent.
     fn scan(&self, pieces: FeedReader, selection: Option<Selection>, stop: Stop) -> JoinHandle<Scanned> {
-        let mut spec = self.0.clone();
-        if spec.source.origin().is_some_and(|origin| origin.is_several()) {
-            spec.tail = None;
-        }
+        let spec = self.0.clone();
         tokio::task::spawn_blocking(move || {
             let search = match spec.sought.search() {
                 Ok(search) => search,

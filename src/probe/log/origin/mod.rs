@@ -26,8 +26,7 @@ use crate::template::Scope;
 use crate::yaml::Node;
 
 /// Every origin, in the order of the manual.
-pub const ORIGINS: &[&OriginKind] =
-    &[&kubernetes::KIND, &docker::KIND, &github::KIND, &journald::KIND, &loki::KIND];
+pub const ORIGINS: &[&OriginKind] = &[&kubernetes::KIND, &docker::KIND, &github::KIND, &journald::KIND, &loki::KIND];
 
 /// A kind of origin.
 pub struct OriginKind {
