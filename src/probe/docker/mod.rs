@@ -107,9 +107,8 @@ impl Probe for DockerProbe {
         self.asking.name()
     }
 
-    fn host(&self, _scope: &Scope) -> Option<String> {
-        // Engines are few and near; their name is as good as their address.
-        Some(format!("docker {}", self.asking.name().unwrap_or_default()).trim_end().to_owned())
+    fn host(&self, scope: &Scope) -> Option<String> {
+        self.asking.host(scope)
     }
 
     async fn observe(&self, look: &Look<'_>) -> Observation {
