@@ -90,7 +90,7 @@ impl Origin for Containers {
         true
     }
 
-    fn is_several(&self) -> bool {
+    fn takes_tails(&self) -> bool {
         !self.which.is_one()
     }
 

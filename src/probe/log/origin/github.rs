@@ -212,7 +212,7 @@ impl Origin for Jobs {
         true
     }
 
-    fn is_several(&self) -> bool {
+    fn takes_tails(&self) -> bool {
         true
     }
 
