@@ -28,8 +28,8 @@ pub(super) fn normal(file: Value) -> Result<Value, String> {
         one_service(service).map_err(|why| format!("the service {name}: {why}"))?;
     }
     for (name, service) in services.iter() {
-        let needed = service.get("depends_on").and_then(Value::as_object).into_iter().flat_map(Map::keys);
-        for needed in needed.filter(|needed| !services.contains_key(*needed)) {
+        let mut needed = service.get("depends_on").and_then(Value::as_object).into_iter().flat_map(Map::keys);
+        if let Some(needed) = needed.find(|needed| !services.contains_key(*needed)) {
             return Err(format!("the service {name} depends on {needed}, which the file does not define"));
         }
     }

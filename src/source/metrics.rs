@@ -24,7 +24,7 @@ pub enum Metrics<'a> {
 /// A source that answers PromQL, ready to be asked.
 pub enum Asked<'a> {
     /// A Prometheus.
-    Server(Endpoint<'a>),
+    Server(Box<Endpoint<'a>>),
     /// Samples in memory.
     Pages(Pages<'a>),
 }
@@ -66,7 +66,7 @@ impl<'s> Metrics<'s> {
     /// Says which template cannot be filled, or what of a record cannot be read.
     pub async fn open<'a>(self, world: &'a World, scope: &Scope, timeout: Duration) -> Result<Asked<'a>, Failure> {
         Ok(match self {
-            Self::Prometheus(source) => Asked::Server(source.endpoint(world, scope, timeout)?),
+            Self::Prometheus(source) => Asked::Server(Box::new(source.endpoint(world, scope, timeout)?)),
             Self::Scrape(source) => Asked::Pages(source.open(world, scope, timeout)?),
             Self::Recorded(source) => Asked::Pages(source.open(world, scope, timeout).await?),
         })

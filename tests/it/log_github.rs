@@ -68,7 +68,7 @@ async fn the_latest_run_of_a_workflow_is_found_and_every_page_of_its_jobs_read()
     let kept =
         storage(&[(1, "2026-11-20T18:37:15Z error\n"), (2, "2026-11-20T18:37:15Z a\n2026-11-20T18:37:15Z error")]);
     let page = |number: u64, list: Value| json!({ "ask": format!("GET {RUN}?page={number}"), "body": { "total_count": 3, "jobs": list } });
-    let runs = "GET /repos/acme/shop/actions/workflows/ci%2Eyaml/runs?head_sha=abc&per_page=1";
+    let runs = "GET /repos/acme/shop/actions/workflows/ci.yaml/runs?head_sha=abc&per_page=1";
     let api = api(json!([
         { "ask": runs, "body": { "total_count": 9, "workflow_runs": [{ "id": 7, "status": "completed" }] } },
         page(1, json!([job(1, "test (1.80)", "completed", "success"), job(3, "deploy", "completed", "skipped")])),
@@ -118,9 +118,8 @@ async fn what_cannot_be_had_is_said() {
         assert!(cause(&seen).contains(word), "{word}: {seen:?}");
         assert_eq!(matches!(seen.found, Found::NotEnough { .. }), word.contains("in_progress"), "{seen:?}");
     }
-    let none = api(
-        json!([{ "ask": "GET /repos/acme/shop/actions/workflows/ci%2Eyaml/runs", "body": { "workflow_runs": [] } }]),
-    );
+    let none =
+        api(json!([{ "ask": "GET /repos/acme/shop/actions/workflows/ci.yaml/runs", "body": { "workflow_runs": [] } }]));
     let seen = look(&none, "{ github: { repository: acme/shop, workflow: ci.yaml, branch: main } }").await;
     assert!(cause(&seen).contains("there is no such run: the latest run of ci.yaml branch=main"), "{seen:?}");
 }

@@ -1,6 +1,9 @@
 //! Logs of the journal: with a stand-in for `journalctl` that answers as a test wants, and with the real one.
 
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use holdpoint::model::Observation;
@@ -141,14 +144,63 @@ async fn only_so_much_is_read_as_is_asked_for() {
     assert!(seen.notes.iter().any(|note| note.text.contains("only the first")), "{seen:?}");
 }
 
+/// Writes a real journal of these entries: unit, minutes ago, priority, message.
+fn journal(folder: &Path, entries: &[(&str, i64, u8, &str)]) {
+    let mut export = Vec::new();
+    for (n, (unit, minutes, priority, message)) in entries.iter().enumerate() {
+        let at = (chrono::Utc::now() - chrono::TimeDelta::minutes(*minutes)).timestamp_micros();
+        let head = format!(
+            "__REALTIME_TIMESTAMP={at}\n__MONOTONIC_TIMESTAMP={}\n_BOOT_ID=0123456789abcdef0123456789abcdef\n\
+             _SYSTEMD_UNIT={unit}\nSYSLOG_IDENTIFIER=app\nPRIORITY={priority}\n_PID=1\nMESSAGE\n",
+            n + 1
+        );
+        export.extend(head.as_bytes());
+        export.extend((message.len() as u64).to_le_bytes());
+        export.extend(message.as_bytes());
+        export.extend(b"\n\n");
+    }
+    let mut writer = Command::new("/lib/systemd/systemd-journal-remote")
+        .arg(format!("--output={}", folder.join("app.journal").display()))
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("systemd-journal-remote is installed");
+    writer.stdin.take().expect("an input").write_all(&export).expect("written");
+    assert!(writer.wait().expect("it ends").success());
+}
+
 #[tokio::test]
-async fn the_real_journalctl_is_understood() {
-    // A folder without journals: the program answers, and there is nothing.
-    let empty = tempfile::tempdir().expect("a folder");
-    let yaml = serde_json::json!({ "journald": { "unit": "app.service", "directory": empty.path() }, "since": "1h" });
-    let seen = Probing::new().look("log", &["matches[x]"], &yaml.to_string()).await;
-    let said = cause(&seen);
-    assert!(said.contains("no entry at all") || said.contains("journalctl"), "{seen:?}");
+async fn a_real_journal_is_read_with_the_real_journalctl() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let look = async |wants: &[&str], more: &str| {
+        let yaml = format!("{{ journald: {{ directory: {}, {more} }}", folder.path().display());
+        Probing::new().look("log", wants, &yaml).await
+    };
+    let nothing = look(&["matches[x]"], "unit: app.service }, since: 1h").await;
+    assert!(cause(&nothing).contains("no entry at all in the journal of app.service"), "{nothing:?}");
+    journal(
+        folder.path(),
+        &[
+            ("app.service", 90, 3, "error old"),
+            ("app.service", 5, 6, "two\nerror lines"),
+            ("app.service", 4, 3, "error \u{1} grave"),
+            ("other.service", 3, 3, "error of another"),
+        ],
+    );
+    let error = &["matches[^error]", "scanned_lines"];
+    let all = look(error, "unit: app.service }").await;
+    assert_eq!((number(&all, error[0]), number(&all, error[1])), (3.0, 4.0));
+    let young = look(error, "unit: app.service }, since: 10m").await;
+    assert_eq!(number(&young, error[0]), 2.0);
+    let grave = look(error, "unit: app, identifier: app, priority: err }, since: 10m").await;
+    assert_eq!((number(&grave, error[0]), number(&grave, error[1])), (1.0, 1.0));
+    let last = look(error, "unit: app.service }, tail: 1").await;
+    assert_eq!(number(&last, error[1]), 1.0);
+    let quiet = look(error, "unit: app.service }, since: 1m").await;
+    assert_eq!(number(&quiet, error[0]), 0.0);
+    let misspelled = look(error, "unit: ap.service }, since: 1m").await;
+    assert!(cause(&misspelled).contains("no entry at all"), "{misspelled:?}");
 }
 
 #[test]

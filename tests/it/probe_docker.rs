@@ -92,7 +92,7 @@ async fn a_service_of_compose_is_all_of_its_containers() {
     assert_eq!((number(&web, "count"), tally(&web, "running"), tally(&web, "healthy")), (2.0, (2, 2), (1, 2)));
     assert_eq!(text(&web, "health"), "starting");
     assert!(matches!(get(&web, "restarts"), Value::Series(samples) if samples.len() == 2 && samples[1].value == 7.0));
-    assert!(matches!(get(&web, "image"), Value::NoData(why) if why.contains("different images")));
+    assert!(matches!(get(&web, "image"), Value::Missing(why) if why.contains("different images")));
     assert!(matches!(get(&web, "images"), Value::Set(images) if images.len() == 2));
     let all = look(&engine, "{ compose: shop }").await;
     // The one that has ended is among them.

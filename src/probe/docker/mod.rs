@@ -28,7 +28,7 @@ pub const KIND: ProbeKind = ProbeKind {
         measure("healthy", Kind::Tally, "How many are healthy by their health check; without a check none is."),
         measure("health", Kind::Text, "unhealthy, starting, none (no health check) or healthy: the worst of them."),
         measure("restarts", Kind::Number, "How often the engine has started each of them again."),
-        measure("image", Kind::Text, "The image, as it was named; no data when the containers have different ones."),
+        measure("image", Kind::Text, "The image, as it was named; missing when the containers have different ones."),
         measure("images", Kind::Set, "The images, each once."),
         measure("exit_code", Kind::Number, "How each of them ended; no data while one runs, or was never started."),
         measure(
@@ -107,9 +107,8 @@ impl Probe for DockerProbe {
         self.asking.name()
     }
 
-    fn host(&self, _scope: &Scope) -> Option<String> {
-        // Engines are few and near; their name is as good as their address.
-        Some(format!("docker {}", self.asking.name().unwrap_or_default()).trim_end().to_owned())
+    fn host(&self, scope: &Scope) -> Option<String> {
+        self.asking.host(scope)
     }
 
     async fn observe(&self, look: &Look<'_>) -> Observation {
@@ -191,7 +190,7 @@ fn images(all: &[Container]) -> Vec<String> {
 fn image(all: &[Container]) -> Value {
     match images(all).as_slice() {
         [one] => Value::Text(one.clone()),
-        several => Value::NoData(format!("the containers have different images: {}", several.join(", "))),
+        several => Value::Missing(format!("the containers have different images: {}", several.join(", "))),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::diag::Diagnostic;
 use crate::probe::{Compiling, Look};
 use crate::shape::{Field, Shape, field};
 use crate::source::Failure;
-use crate::source::docker::{Container, Engine};
+use crate::source::docker::{self, Container, Engine};
 use crate::template::{Place, Scope, Template, TemplateError};
 use crate::yaml::Node;
 
@@ -181,7 +181,8 @@ pub(crate) fn source(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<A
     // The default of all steps may be a source of another kind, which is no concern of this step.
     let default = compiling.source.as_deref().filter(|name| sources.docker(Some(name)).is_some());
     if let Some(engine) = sources.docker(own.and_then(Node::text).or(default)) {
-        return Some(Asking(Some(engine.name().to_owned()).filter(|name| !name.is_empty())));
+        let name = Some(engine.name().to_owned()).filter(|name| !name.is_empty());
+        return Some(Asking { name, at: engine.at().cloned() });
     }
     let diagnostic = match own.and_then(|own| Some((own, own.text()?))) {
         Some((own, name)) => {
@@ -196,14 +197,23 @@ pub(crate) fn source(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<A
     None
 }
 
-/// The engine that is asked: its name among the sources; nothing for that of this machine.
+/// The engine that is asked.
 #[derive(Clone, Debug)]
-pub(crate) struct Asking(Option<String>);
+pub(crate) struct Asking {
+    /// Its name among the sources; nothing for that of this machine.
+    name: Option<String>,
+    at: Option<Template>,
+}
 
 impl Asking {
     /// Returns its name.
     pub(crate) fn name(&self) -> Option<&str> {
-        self.0.as_deref()
+        self.name.as_deref()
+    }
+
+    /// Names it for limits per host.
+    pub(crate) fn host(&self, scope: &Scope) -> Option<String> {
+        docker::host(self.at.as_ref(), scope)
     }
 
     /// Makes it ready to be asked.

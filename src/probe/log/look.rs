@@ -178,7 +178,10 @@ impl Probe for LogProbe {
 impl LogProbe {
     /// Begins to look through what is sent.
     fn scan(&self, pieces: FeedReader, selection: Option<Selection>, stop: Stop) -> JoinHandle<Scanned> {
-        let spec = self.0.clone();
+        let mut spec = self.0.clone();
+        if spec.source.origin().is_some_and(|origin| origin.takes_tails()) {
+            spec.tail = None;
+        }
         tokio::task::spawn_blocking(move || {
             let search = match spec.sought.search() {
                 Ok(search) => search,
@@ -306,8 +309,7 @@ fn scan_stream(
     let mut reader = reader::open(raw)?;
     let before = scanner.undated();
     let mut cut = None;
-    // Of several logs in one stream the last lines of each were chosen before.
-    match spec.tail.filter(|_| !spec.source.origin().is_some_and(|origin| origin.is_several())) {
+    match spec.tail {
         None => scanner.scan(&mut *reader, stop)?,
         Some(count) => {
             let tail = tail::last_lines(&mut *reader, count, skipped, stop)?;

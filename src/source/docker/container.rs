@@ -77,7 +77,7 @@ pub(super) fn read(value: &Value) -> Option<Container> {
     let text = |value: &Value, key: &str| value.get(key)?.as_str().map(str::to_owned);
     let config = value.get("Config")?;
     Some(Container {
-        id: text(value, "Id")?,
+        id: text(value, "Id").filter(|id| super::is_name(id))?,
         name: text(value, "Name")?.trim_start_matches('/').to_owned(),
         status: text(state, "Status")?,
         health: Health::read(state.get("Health").filter(|health| !health.is_null()))?,

@@ -17,7 +17,7 @@ use crate::checklist::reading::Reading;
 use crate::diag::Diagnostic;
 use crate::shape::{self, Field, Object, Shape, field};
 use crate::sys::World;
-use crate::sys::http::{Connection, Streaming};
+use crate::sys::http::{self, Connection, Streaming};
 use crate::template::{Place, Scope, Template};
 use crate::yaml::Node;
 
@@ -84,13 +84,9 @@ impl Docker {
         &self.name
     }
 
-    /// Names the engine, for limits per host.
-    pub fn host(&self, scope: &Scope) -> Option<String> {
-        let text = self.at.as_ref()?.render(scope).ok()?;
-        match address(&text, false).ok()? {
-            Address::Socket(path) => Some(path),
-            Address::Url(url) => Some(crate::sys::http::origin(&url)),
-        }
+    /// Returns its address, templates unfilled; nothing where the environment says it.
+    pub fn at(&self) -> Option<&Template> {
+        self.at.as_ref()
     }
 
     /// Makes the engine ready to be asked, for requests that take `timeout` at most, all of them together.
@@ -144,6 +140,15 @@ fn of_environment(world: &World) -> Connection {
     }
 }
 
+/// Names the engine at an address, for limits per host: its socket, or host and port.
+pub fn host(at: Option<&Template>, scope: &Scope) -> Option<String> {
+    let text = at.map_or_else(|| Ok(SOCKET_FILE.to_owned()), |at| at.render(scope)).ok()?;
+    match address(&text, false).ok()? {
+        Address::Socket(path) => Some(path),
+        Address::Url(url) => Some(http::origin(&url)),
+    }
+}
+
 enum Address {
     Socket(String),
     Url(url::Url),
@@ -192,7 +197,10 @@ impl Engine<'_> {
     /// # Errors
     /// Says why the engine cannot say.
     pub async fn container(&self, name: &str) -> Result<Option<Container>, Failure> {
-        let path = format!("/containers/{}/json", encoded(name));
+        if !is_name(name) {
+            return Err(Failure::lasting(format!("{name:?} is not the name of a container")));
+        }
+        let path = format!("/containers/{name}/json");
         let reply = self.0.send("GET", &path, &[], None).await?;
         if is_absent(&reply) {
             return Ok(None);
@@ -226,8 +234,8 @@ impl Engine<'_> {
     ///
     /// # Errors
     /// Says why there is none: a container that is not there, a logging driver that cannot be read.
-    pub async fn logs(&self, id: &str, query: &[(&str, &str)]) -> Result<Streaming, Failure> {
-        self.0.stream(&format!("/containers/{}/logs", encoded(id)), query).await
+    pub async fn logs(&self, container: &Container, query: &[(&str, &str)]) -> Result<Streaming, Failure> {
+        self.0.stream(&format!("/containers/{}/logs", container.id), query).await
     }
 
     fn odd(&self, what: &str) -> Failure {
@@ -241,8 +249,10 @@ fn is_absent(reply: &Reply) -> bool {
     reply.status == 404 && (said.contains("no such container") || said.contains("no container with"))
 }
 
-fn encoded(name: &str) -> String {
-    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
+/// Tells whether an engine would give a container this name or id; no other may become a part of a path.
+fn is_name(text: &str) -> bool {
+    let sign = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(sign)
 }
 
 #[cfg(test)]
@@ -267,6 +277,12 @@ mod tests {
         for bad in ["unix://docker.sock", "docker.sock", "ssh://me@host", "npipe:////./pipe/docker", "tcp://"] {
             assert!(of(bad, false).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_name_is_no_path() {
+        assert!(is_name("shop-web_1.2") && is_name("8dfafdbc3a40"));
+        assert!(!["", "..", "a/b", "../secrets", "a?x", "a b", "-a"].iter().any(|name| is_name(name)));
     }
 
     #[test]

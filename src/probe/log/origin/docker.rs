@@ -11,6 +11,7 @@ use crate::shape::{Object, Shape, field};
 use crate::source::Failure;
 use crate::source::docker::frames::Frames;
 use crate::source::docker::{Container, Engine};
+use crate::template::Scope;
 use crate::yaml::Node;
 
 /// The kind.
@@ -81,11 +82,15 @@ impl Origin for Containers {
         self.asking.name()
     }
 
+    fn host(&self, scope: &Scope) -> Option<String> {
+        self.asking.host(scope)
+    }
+
     fn is_stamped(&self) -> bool {
         true
     }
 
-    fn is_several(&self) -> bool {
+    fn takes_tails(&self) -> bool {
         !self.which.is_one()
     }
 
@@ -131,7 +136,7 @@ impl Containers {
             ("tail", tail.as_str()),
         ];
         query.extend(since.as_deref().map(|since| ("since", since)));
-        let mut answer = engine.logs(&container.id, &query).await?;
+        let mut answer = engine.logs(container, &query).await?;
         let mut frames = (!container.tty).then(Frames::default);
         let broken = |cause: String| Failure::passing(format!("the log of {}: {cause}", container.name));
         let mut end = b'\n';

@@ -180,11 +180,13 @@ fn parameter(key: &str) -> &'static str {
 }
 
 fn split(repository: &str) -> Option<(&str, &str)> {
-    let good = |part: &str| {
-        let sign = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        !part.is_empty() && part.chars().all(sign) && !part.chars().all(|c| c == '.')
-    };
-    repository.split_once('/').filter(|(owner, name)| good(owner) && good(name))
+    repository.split_once('/').filter(|(owner, name)| is_part(owner) && is_part(name))
+}
+
+/// Tells whether a text may be a part of a path.
+fn is_part(text: &str) -> bool {
+    let sign = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    text.chars().all(sign) && text.chars().any(|c| c != '.')
 }
 
 #[async_trait]
@@ -210,7 +212,7 @@ impl Origin for Jobs {
         true
     }
 
-    fn is_several(&self) -> bool {
+    fn takes_tails(&self) -> bool {
         true
     }
 
@@ -267,8 +269,12 @@ impl Jobs {
                 run => return Err(Failure::lasting(format!("{run:?} is not the number of a run"))),
             },
             Run::Latest { workflow, conditions } => {
+                let workflow = fill(workflow)?;
+                if !is_part(&workflow) {
+                    return Err(Failure::lasting(format!("{workflow:?} is not the file of a workflow: write ci.yaml")));
+                }
                 let filled = conditions.iter().map(|(key, value)| Ok((*key, fill(value)?)));
-                FilledRun::Latest(fill(workflow)?, filled.collect::<Result<_, Failure>>()?)
+                FilledRun::Latest(workflow, filled.collect::<Result<_, Failure>>()?)
             }
         };
         Ok(Filled { repository, run, job: self.job.as_ref().map(fill).transpose()? })
@@ -294,7 +300,6 @@ impl Filled {
             FilledRun::Number(run) => return Ok(run.clone()),
             FilledRun::Latest(workflow, conditions) => (workflow, conditions),
         };
-        let workflow = percent_encoding::utf8_percent_encode(workflow, percent_encoding::NON_ALPHANUMERIC);
         let path = format!("/repos/{}/actions/workflows/{workflow}/runs", self.repository);
         let mut query: Vec<(&str, &str)> = conditions.iter().map(|(key, value)| (*key, value.as_str())).collect();
         query.push(("per_page", "1"));

@@ -195,11 +195,11 @@ async fn read(look: &Look<'_>, argv: Vec<String>, wanted: &Wanted, to: &mpsc::Se
         while let Some(piece) = pieces.recv().await {
             let lines = entries.take(&piece)?;
             if !lines.is_empty() && to.send(lines.into()).await.is_err() {
-                break;
+                // The program ends when nobody takes what it prints.
+                drop(pieces);
+                return Ok(entries.count);
             }
         }
-        // Dropped here, so that the program ends when nobody wants more of it.
-        drop(pieces);
         entries.end()
     };
     let (streamed, entries) = tokio::join!(look.world.stream(&invocation, sender), translate);
@@ -209,9 +209,9 @@ async fn read(look: &Look<'_>, argv: Vec<String>, wanted: &Wanted, to: &mpsc::Se
         (Some(End::TimedOut), _) => {
             Err(Failure::passing("journalctl did not end in time; its process group was ended"))
         }
-        (Some(End::Exited(0)) | None, None) => entries.map_err(Failure::lasting),
+        (None, _) | (Some(End::Exited(0)), None) => entries.map_err(Failure::lasting),
         // What it says beside the entries is about entries that it could not show.
-        (Some(End::Exited(0)) | None, Some(said)) => Err(Failure::lasting(format!("journalctl: {said}"))),
+        (Some(End::Exited(0)), Some(said)) => Err(Failure::lasting(format!("journalctl: {said}"))),
         (Some(End::Exited(code)), said) => {
             let said = said.map(|said| format!(": {said}")).unwrap_or_default();
             Err(Failure::passing(format!("journalctl ended with exit code {code}{said}")))

@@ -102,8 +102,9 @@ pub trait Origin: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Tells whether it may send several logs, one behind another, and so chooses the last lines of each by itself.
-    fn is_several(&self) -> bool {
+    /// Tells whether it keeps several logs and sends the last lines of each, so that they are not chosen once more among
+    /// the lines of all.
+    fn takes_tails(&self) -> bool {
         false
     }
 
