@@ -262,7 +262,8 @@ fn all_is_well() {
             site.run_in(env, "pre-deploy.yaml", &inputs, &[]).is_well(4, &skipped);
         });
         scope.spawn(|| {
-            site.run("stability-24h.yaml", STABILITY, &[]).is_well(4, &["the-cpu-stays-hardly-used", "every-panel-of-the-dashboard-shows-data"]);
+            site.run("stability-24h.yaml", STABILITY, &[])
+                .is_well(4, &["the-cpu-stays-hardly-used", "every-panel-of-the-dashboard-shows-data"]);
         });
         scope.spawn(|| {
             let canary = format!("canary_url={}", site.world.service().base_url());
