@@ -281,7 +281,6 @@ fn all_is_well() {
                     "the-pods-of-the-canary-are-ready",
                     "the-rollout-is-complete",
                     "the-pods-of-production-are-ready",
-                    "no-error-is-in-the-logs-of-the-pods",
                     "the-release-is-published-with-notes",
                 ],
             );
@@ -308,7 +307,6 @@ fn all_is_well() {
                 "the-cpu-is-within-its-limit",
                 "memory-is-within-its-limit",
                 "the-pods-are-ready",
-                "no-error-is-in-the-logs-of-the-pods",
                 "every-panel-of-the-dashboard-shows-data",
                 "no-new-issue-is-in-the-tracker-receives",
                 "no-new-issue-is-in-the-tracker-issues",
