@@ -9,13 +9,18 @@ use holdpoint::demo::Flaws;
 
 use crate::support::env::{Ran, TestEnv, steps};
 use crate::support::nginx::Nginx;
+use crate::support::prometheus::Prometheus;
 use crate::support::world::World;
 
 /// A service behind nginx, scraped by Prometheus for as long as the longest range that is asked about.
 struct Site {
     world: World,
+    prometheus: Prometheus,
     proxy: Nginx,
 }
+
+/// The rules that are loaded: one alert that does not fire.
+const RULES: &str = "groups:\n- name: service\n  rules:\n  - { alert: ServiceDown, expr: 'up == 0', for: 5m }\n";
 
 /// One run of a shipped checklist.
 struct Run {
@@ -26,12 +31,13 @@ struct Run {
 
 impl Site {
     fn start(flaws: Flaws) -> Self {
-        let world = World::start("service\nprometheus");
+        let world = World::start("service");
         world.service().set_flaws(flaws);
         let service = world.service().base_url();
         let proxy = Nginx::start(&format!("location / {{ proxy_pass {service}; }}")).expect("nginx is installed");
-        world.prometheus().wait_until("count_over_time(up[1m]) >= 11");
-        Self { world, proxy }
+        let prometheus = Prometheus::with_rules(&[world.service().address().to_string()], RULES, None);
+        prometheus.wait_until("count_over_time(up[1m]) >= 11");
+        Self { world, prometheus, proxy }
     }
 
     /// Runs a checklist with further inputs.
@@ -45,8 +51,10 @@ impl Site {
         let path = path.display().to_string();
         let mut args: Vec<String> = ["run", &path, "--report", "json=report.json"].map(str::to_owned).to_vec();
         args.extend(self.world.inputs_for(&text));
-        let proxied = format!("base_url={}", self.proxy.url);
-        for input in inputs.iter().copied().chain([proxied.as_str()]) {
+        let here = [("base_url", self.proxy.url.clone()), ("prometheus_url", self.prometheus.url())];
+        let here = here.iter().filter(|(name, _)| text.contains(&format!("\n  {name}:")));
+        let here: Vec<String> = here.map(|(name, value)| format!("{name}={value}")).collect();
+        for input in inputs.iter().copied().chain(here.iter().map(String::as_str)) {
             args.extend(["--set".to_owned(), input.to_owned()]);
         }
         args.extend(more.iter().map(|arg| (*arg).to_owned()));
@@ -226,17 +234,36 @@ fn all_is_well() {
     let site = Site::start(Flaws::default());
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            site.run("staging.yaml", STAGING, &[]).is_well(4, &["the-cpu-is-hardly-used"]);
+            let env = TestEnv::new();
+            env.write("rules.yml", RULES);
+            let skipped = [
+                "the-cpu-is-hardly-used",
+                "the-workflow-of-this-version-succeeded",
+                "the-container-runs-and-is-healthy",
+                "the-pods-are-ready",
+                "the-alert-rules-are-loaded",
+                "alerts-have-somebody-to-go-to",
+                "every-panel-of-the-dashboard-shows-data",
+                "the-row-of-the-dashboard-is-there",
+                "status-panel",
+            ];
+            let inputs = [STAGING, &["rules_file=rules.yml"]].concat();
+            site.run_in(env, "staging.yaml", &inputs, &[]).is_well(4, &skipped);
         });
         scope.spawn(|| {
             let free = free_address();
             let inputs = [PRE_DEPLOY, &[&free]].concat();
             let env = tree("jinja2==3.1.4", "print('hello')\n");
-            let skipped = ["security-headers-are-set", "the-security-scans-were-looked-at"];
+            let skipped = [
+                "security-headers-are-set",
+                "the-security-scans-were-looked-at",
+                "the-services-of-the-compose-file-run",
+            ];
             site.run_in(env, "pre-deploy.yaml", &inputs, &[]).is_well(4, &skipped);
         });
         scope.spawn(|| {
-            site.run("stability-24h.yaml", STABILITY, &[]).is_well(4, &["the-cpu-stays-hardly-used"]);
+            site.run("stability-24h.yaml", STABILITY, &[])
+                .is_well(4, &["the-cpu-stays-hardly-used", "every-panel-of-the-dashboard-shows-data"]);
         });
         scope.spawn(|| {
             let canary = format!("canary_url={}", site.world.service().base_url());
@@ -251,6 +278,10 @@ fn all_is_well() {
                     "production-is-rolled-back",
                     "production-answers-after-the-rollback",
                     "no-error-is-in-the-production-log",
+                    "the-pods-of-the-canary-are-ready",
+                    "the-rollout-is-complete",
+                    "the-pods-of-production-are-ready",
+                    "the-release-is-published-with-notes",
                 ],
             );
             assert!(run.env.path("deployed").exists() && !run.env.path("rolled-back").exists());
@@ -275,6 +306,10 @@ fn all_is_well() {
                 "the-login-answers",
                 "the-cpu-is-within-its-limit",
                 "memory-is-within-its-limit",
+                "the-pods-are-ready",
+                "every-panel-of-the-dashboard-shows-data",
+                "no-new-issue-is-in-the-tracker-receives",
+                "no-new-issue-is-in-the-tracker-issues",
                 "the-deployment-is-rolled-back",
                 "the-service-answers-after-the-rollback",
             ];

@@ -113,9 +113,20 @@ fn steps_of(text: &str) -> Vec<(String, bool)> {
     nodes.iter().map(|node| (id(node), node.get("manual").is_some())).collect()
 }
 
+/// Returns `file#notify` for every checklist that tells somebody.
+fn messages() -> BTreeSet<String> {
+    let told = |file: &str| {
+        let text = std::fs::read_to_string(folder().join(format!("{file}.yaml"))).expect("a checklist");
+        text.contains("\nnotify:\n  - ")
+    };
+    let files: BTreeSet<_> = steps().into_keys().filter_map(|step| Some(step.split_once('#')?.0.to_owned())).collect();
+    files.into_iter().filter(|file| told(file)).map(|file| format!("{file}#notify")).collect()
+}
+
 #[test]
 fn every_row_names_steps_that_are_there_and_are_what_it_says() {
-    let steps = steps();
+    let mut steps = steps();
+    steps.extend(messages().into_iter().map(|message| (message, false)));
     let mut problems = Vec::new();
     let rows = rows();
     assert!(rows.len() > 300, "the table has only {} rows", rows.len());
