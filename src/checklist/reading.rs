@@ -183,7 +183,8 @@ impl<'a> Reading<'a> {
         self.say(Diagnostic::error(code, place, error.message.clone()));
     }
 
-    fn remember(&mut self, references: impl IntoIterator<Item = Reference>, node: &Node) {
+    /// Remembers variables that a text uses, each with its place.
+    pub fn remember(&mut self, references: impl IntoIterator<Item = Reference>, node: &Node) {
         for reference in references {
             let span = self.place_of_name(node, &reference);
             self.references.push((reference, span));

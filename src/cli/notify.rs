@@ -95,8 +95,7 @@ fn of_run(args: &NotifyArgs, on: Option<On>) -> Result<u8> {
     let over = record.finished.is_some() || record.paused.is_some();
     let view = view(record);
     if let Some(on) = on
-        && let Some((occasion, _)) = occasions.first().map(|occasion| (occasion, ()))
-        && occasion.on(view.decision()) != on
+        && occasions.iter().any(|occasion| occasion.on(view.decision()) != on)
     {
         anyhow::bail!("run {run} is not {}: it is {}", on.word(), view.decision());
     }

@@ -114,7 +114,7 @@ impl Channels {
             if value.is_null() {
                 *value = match input.kind.as_str() {
                     "url" => json!(format!("https://{}.example", input.name)),
-                    _ => json!(input.name),
+                    _ => json!(format!("({})", input.name)),
                 };
             }
         }

@@ -5,6 +5,9 @@ use serde_json::Value;
 use crate::sys::http::Connection;
 use crate::sys::mail::{Mail, Server};
 
+/// The shortest secret that is hidden, in bytes.
+const SHORTEST: usize = 6;
+
 /// What is sent.
 #[derive(Clone, Debug)]
 pub enum Letter {
@@ -123,7 +126,8 @@ impl Letter {
             Letter::Runner(_) => &[],
         };
         let mut out = text.to_owned();
-        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        // What is shorter is no secret, and would turn up in other words.
+        for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST) {
             out = out.replace(secret.as_str(), "***");
         }
         out

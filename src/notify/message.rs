@@ -259,7 +259,7 @@ impl Message {
         part("Waits", told.waits.clone());
         part("Next", told.next.iter().map(|next| format!("{}: {}", next.name, next.value)).collect());
         part("Links", told.links.iter().map(|link| format!("{}: {}", link.name, link.value)).collect());
-        if !told.report.is_empty() {
+        if !told.report.is_empty() && told.links.iter().all(|link| link.value != told.report) {
             part("Report", vec![told.report.clone()]);
         }
         out

@@ -102,7 +102,7 @@ fn blocks(message: &Message, own: &str) -> Vec<Value> {
     let field = |name: &str, value: &str| {
         let name = fitted(name, 100, mrkdwn);
         let room = FIELD.0 - name.chars().count() - 3;
-        json!({ "type": "mrkdwn", "text": format!("*{name}*\n{}", fitted(value, room, mrkdwn)) })
+        markup(&format!("*{name}*\n{}", fitted(value, room, mrkdwn)))
     };
     let fields: Vec<_> = message.facts().iter().take(FIELD.1).map(|fact| field(&fact.name, &fact.value)).collect();
     blocks.push(json!({ "type": "section", "fields": fields }));
@@ -126,13 +126,18 @@ fn blocks(message: &Message, own: &str) -> Vec<Value> {
     if !told.report.is_empty() && !is_link(&told.report) {
         foot = format!("{foot}  ·  report: {}", fitted(&told.report, 500, mrkdwn));
     }
-    blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": foot }] }));
+    blocks.push(json!({ "type": "context", "elements": [markup(&foot)] }));
     blocks.truncate(BLOCKS);
     blocks
 }
 
 fn section(text: String) -> Value {
-    json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } })
+    json!({ "type": "section", "text": markup(&text) })
+}
+
+/// Makes a text of what is escaped already. Slack is to find no names and addresses in it by itself.
+fn markup(text: &str) -> Value {
+    json!({ "type": "mrkdwn", "text": text, "verbatim": true })
 }
 
 /// Joins lines as far as they fit: a line is markup, and not cut.

@@ -1,7 +1,7 @@
 //! Goes through a checklist and makes its plan: every section and every list of actions, once for each of its cells.
 
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::diag::{Diagnostic, Diagnostics, SourceMap, Span};
 use crate::model::outline::{OnNoData, Part, Role, SectionOutline};
 use crate::model::{Secret, SectionId, StepId};
 use crate::source::Sources;
-use crate::template::{Expression, Place, Scope, Template};
+use crate::template::{Expression, Place, Reference, Scope, Template};
 use crate::yaml::Node;
 
 /// Makes a plan. Every mistake is said; there is no plan when one of them is an error.
@@ -318,19 +318,18 @@ impl<'c, 'r, 'd> Builder<'c, 'r, 'd> {
 /// Notes which inputs messages use. What else is wrong with a channel is said by whoever knows the kinds of channels.
 fn note_inputs_of_messages(node: Option<&Node>, reading: &mut Reading<'_>) {
     let Some(node) = node else { return };
+    let of_inputs = |used: BTreeSet<Reference>| used.into_iter().filter(|reference| reference.root == "inputs");
     for (key, value) in node.map().unwrap_or_default() {
         if key.text() != Some("when") {
             note_inputs_of_messages(Some(value), reading);
-            continue;
+        } else if let Some(Ok(when)) = value.text().map(Expression::parse) {
+            reading.remember(of_inputs(when.references()), value);
         }
-        let when = value.text().and_then(|text| Expression::parse(text).ok());
-        let used = when.map(|when| when.references()).unwrap_or_default();
-        reading.references.extend(used.into_iter().filter(|r| r.root == "inputs").map(|r| (r, value.span)));
     }
     node.list().unwrap_or_default().iter().for_each(|item| note_inputs_of_messages(Some(item), reading));
-    let template = node.text().and_then(|text| Template::parse(text, Place::Plain).ok());
-    let used = template.map(|template| template.references()).unwrap_or_default();
-    reading.references.extend(used.into_iter().filter(|r| r.root == "inputs").map(|r| (r, node.span)));
+    if let Some(Ok(template)) = node.text().map(|text| Template::parse(text, Place::Plain)) {
+        reading.remember(of_inputs(template.references()), node);
+    }
 }
 
 fn collect_captures(step: &Node, into: &mut HashSet<String>) {

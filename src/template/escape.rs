@@ -154,10 +154,13 @@ pub(crate) fn mrkdwn(text: &str) -> String {
 pub(crate) fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut begins, mut digits) = (true, false);
-    for c in text.chars() {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
         let always = matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '~' | '|');
+        // A mark of a list has a space behind it, and a line of dashes is a rule.
+        let marks = chars.peek().is_none_or(|next| next.is_whitespace() || matches!(next, '-' | '='));
         let at_beginning = (begins && matches!(c, '-' | '+' | '=')) || (digits && matches!(c, '.' | ')'));
-        if always || at_beginning {
+        if always || (at_beginning && marks) {
             out.push('\\');
         }
         out.push(c);
@@ -176,5 +179,6 @@ mod tests {
         assert_eq!(mrkdwn("a < b && <!channel>"), "a &lt; b &amp;&amp; &lt;!channel&gt;");
         assert_eq!(markdown("*a* [b](c) 5 < 6"), r"\*a\* \[b\](c) 5 \< 6");
         assert_eq!(markdown("- a\n1. b\n v1.2 - c"), "\\- a\n1\\. b\n v1.2 - c");
+        assert_eq!(markdown("1.4.0\n-5\n---"), "1.4.0\n-5\n\\---");
     }
 }

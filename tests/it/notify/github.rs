@@ -28,8 +28,8 @@ fn a_job_has_annotations_a_summary_and_outputs_without_being_asked() {
     assert_eq!(
         commands(&ran),
         [
-            "::error file=gates/checklist.yaml,line=9,col=9,title=It answers::fail: exit_code: expected 0, observed 3%0Arunbook: https://wiki.example.com/answers",
-            "::warning file=gates/checklist.yaml,line=10,col=9,title=It is%2C 100%25 sure%3A well::fail: exit_code: expected 0, observed 4",
+            "::error file=gates/checklist.yaml,line=9,col=17,title=It answers::fail: exit_code: expected 0, observed 3%0Arunbook: https://wiki.example.com/answers",
+            "::warning file=gates/checklist.yaml,line=10,col=17,title=It is%2C 100%25 sure%3A well::fail: exit_code: expected 0, observed 4",
         ]
     );
     assert_eq!(env.read("output"), "before=1\ndecision=no-go\nfailed=it-answers\nreport=signoff.md\n");

@@ -102,7 +102,7 @@ fn pagerduty_takes_its_summary_and_the_whole() {
     let length = |value: &Value| value.as_str().map(|text| text.chars().count());
     assert_eq!(length(&body["payload"]["summary"]), Some(1_024));
     assert!(length(&body["dedup_key"]).is_some_and(|n| n <= 255));
-    assert_eq!(body["payload"]["custom_details"]["more"], 990);
+    assert_eq!(body["payload"]["custom_details"]["more"], 1_990);
 }
 
 #[test]

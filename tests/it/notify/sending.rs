@@ -198,7 +198,7 @@ fn messages_can_be_seen_before_there_is_anything_to_tell() {
         "NO-GO: Promotion (sample)",
         "# pagerduty, told of no-go",
         "\"event_action\": \"trigger\"",
-        "\"routing_key\": \"***\"",
+        "\"routing_key\": \"(key)\"",
         "# github, told of no-go",
         "::error file=checklist.yaml,line=",
     ] {
