@@ -44,14 +44,15 @@ fn step_schema() -> Value {
     step
 }
 
-/// A template has its own keys and those of a step, none of which is required: a use may bring them.
+/// A template has its own keys and those of a step. None of these is required, as a use may bring it, and each may be a
+/// parameter.
 fn template_schema(step: &Value) -> Value {
     let mut template = shape::object_schema(&TEMPLATE);
     let Value::Object(map) = &mut template else { return template };
     let of_step = step.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
     if let Some(Value::Object(properties)) = map.get_mut("properties") {
         for (key, value) in of_step {
-            properties.entry(key).or_insert(value);
+            properties.entry(key).or_insert_with(|| json!({ "description": value["description"] }));
         }
     }
     map.insert("additionalProperties".into(), json!(false));
