@@ -83,21 +83,12 @@ pub fn declarations(node: Option<&Node>, diagnostics: &mut Diagnostics) -> Vec<I
 }
 
 /// Reads declarations.
-pub fn declared(
-    node: Option<&Node>,
-    words: &'static Words,
-    diagnostics: &mut Diagnostics,
-) -> Vec<InputDeclaration> {
+pub fn declared(node: Option<&Node>, words: &'static Words, diagnostics: &mut Diagnostics) -> Vec<InputDeclaration> {
     let entries = node.and_then(Node::map).unwrap_or_default();
     entries.iter().map(|(key, value)| declaration(words, key, value, diagnostics)).collect()
 }
 
-fn declaration(
-    words: &'static Words,
-    key: &Node,
-    value: &Node,
-    diagnostics: &mut Diagnostics,
-) -> InputDeclaration {
+fn declaration(words: &'static Words, key: &Node, value: &Node, diagnostics: &mut Diagnostics) -> InputDeclaration {
     let text = |name: &str| value.get(name).and_then(Node::text).map(str::to_owned);
     let flag = |name: &str| value.get(name).and_then(Node::bool).unwrap_or_default();
     let short = value.map().is_none().then(|| value.clone());

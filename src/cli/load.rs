@@ -70,7 +70,8 @@ struct Beside<'a>(&'a Path);
 impl Files for Beside<'_> {
     fn read(&self, path: &str) -> std::result::Result<String, String> {
         let folder = self.0.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let real = |path: &Path| path.canonicalize().map_err(|error| format!("cannot read the file: {}", cause(&error)));
+        let real =
+            |path: &Path| path.canonicalize().map_err(|error| format!("cannot read the file: {}", cause(&error)));
         let (folder, file) = (real(folder)?, real(&folder.join(path))?);
         if !file.starts_with(&folder) {
             return Err("a link leads out of the folder of the checklist".to_owned());

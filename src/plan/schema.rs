@@ -37,9 +37,9 @@ fn step_schema() -> Value {
     map.insert("additionalProperties".into(), json!(false));
     // A step has one probe, or a template that brings it, and often its name.
     map.remove("required");
-    let probes = KINDS.iter().map(|kind| json!({ "required": ["name", kind.name] }));
-    let uses = json!({ "required": ["uses"] });
-    map.insert("oneOf".into(), probes.chain([uses]).collect());
+    let one = KINDS.iter().map(|kind| kind.name).chain(["uses"]);
+    map.insert("oneOf".into(), one.map(|key| json!({ "required": [key] })).collect());
+    map.insert("anyOf".into(), json!([{ "required": ["name"] }, { "required": ["uses"] }]));
     map.insert("dependentRequired".into(), json!({ "with": ["uses"] }));
     step
 }

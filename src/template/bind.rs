@@ -320,7 +320,10 @@ mod tests {
     #[test]
     fn a_parameter_gives_way_wherever_it_stands_in_code_and_nowhere_else() {
         let value = Bound::Value(json!("v"));
-        assert_eq!(bound("params.x {{ params.x }} {# {{ params.x }} #}", &value), "params.x {{ \"v\" }} {# {{ params.x }} #}");
+        assert_eq!(
+            bound("params.x {{ params.x }} {# {{ params.x }} #}", &value),
+            "params.x {{ \"v\" }} {# {{ params.x }} #}"
+        );
         assert_eq!(bound("{{ 'params.x' ~ params . x|upper }}", &value), "{{ 'params.x' ~ \"v\"|upper }}");
         assert_eq!(bound("{{ a.params.x }}{{ params.y }}", &value), "{{ a.params.x }}{{ params.y }}");
         assert_eq!(bound("{{ {'a': {'b': params.x}} }}", &value), "{{ {'a': {'b': \"v\"}} }}");
@@ -331,7 +334,9 @@ mod tests {
 
     #[test]
     fn the_whole_and_brackets_are_refused() {
-        for source in ["{{ params }}", "{{ params['x'] }}", "{{ f(params=1) }}", "{{ params.x", "{% if params.x %}{% endif %}"] {
+        for source in
+            ["{{ params }}", "{{ params['x'] }}", "{{ f(params=1) }}", "{{ params.x", "{% if params.x %}{% endif %}"]
+        {
             assert!(uses(source, Language::Template, "params").is_err(), "{source}");
         }
         assert!(uses("params['x'] == 1", Language::Expression, "params").is_err());

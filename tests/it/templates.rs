@@ -44,8 +44,7 @@ fn make(text: &str, files: &[(&str, &str)]) -> Made {
         steps = checklist.sections.iter().flat_map(|section| section.steps.clone()).collect();
         digest = Some(checklist.digest.clone());
         let given = inputs::Given::default();
-        let filled =
-            inputs::fill(&checklist.inputs, &given, |_| None, true, Span::new(file, 0, 0), &mut diagnostics);
+        let filled = inputs::fill(&checklist.inputs, &given, |_| None, true, Span::new(file, 0, 0), &mut diagnostics);
         made = plan::build(checklist, filled, &Selection::default(), Arc::clone(&sources), &mut diagnostics);
     }
     diagnostics.sort();
@@ -79,9 +78,17 @@ templates:
 #[test]
 fn a_template_is_used_from_the_checklist_from_a_file_and_from_the_library() {
     let own = "templates: { down: { params: { port: { type: int } }, name: Closed, tcp: { address: 'h:{{ params.port }}', closed: true } } }\n";
-    let text = list("      - { uses: down, with: { port: 81 } }\n      - { uses: service/health, with: { url: 'http://h/' } }\n");
-    assert_eq!(make(&format!("{own}{text}"), &[]).does(), ["closed: nothing listens on h:81", "the-service-is-healthy: GET http://h/"]);
-    let file = format!("templates: [./shared/up.yaml]\n{}", list("      - { uses: up, with: { host: h } }\n      - { uses: up, with: { host: i, path: a b } }\n"));
+    let text = list(
+        "      - { uses: down, with: { port: 81 } }\n      - { uses: service/health, with: { url: 'http://h/' } }\n",
+    );
+    assert_eq!(
+        make(&format!("{own}{text}"), &[]).does(),
+        ["closed: nothing listens on h:81", "the-service-is-healthy: GET http://h/"]
+    );
+    let file = format!(
+        "templates: [./shared/up.yaml]\n{}",
+        list("      - { uses: up, with: { host: h } }\n      - { uses: up, with: { host: i, path: a b } }\n")
+    );
     let made = make(&file, &[("shared/up.yaml", UP)]);
     assert_eq!(made.does(), ["h-is-up: GET http://h/health", "i-is-up: GET http://i/a%20b"]);
 }
@@ -97,14 +104,19 @@ fn files_name_further_files_relative_to_themselves_and_are_read_once() {
 fn every_key_beside_uses_takes_the_place_of_the_templates_own() {
     let text = format!(
         "inputs: {{ go: {{ type: bool, default: true }} }}\ntemplates: [up.yaml]\n{}",
-        list("      - { uses: up, name: Mine, id: own, with: { host: h }, expect: 204, when: inputs.go, required: false, why: So }\n")
+        list(
+            "      - { uses: up, name: Mine, id: own, with: { host: h }, expect: 204, when: inputs.go, required: false, why: So }\n"
+        )
     );
     let made = make(&text, &[("up.yaml", UP)]);
     let step = &made.plan().steps[0];
     assert_eq!((step.outline.id.as_str(), step.outline.name.as_str()), ("own", "Mine"));
     assert_eq!(step.when.as_ref().map(|when| when.source()), Some("inputs.go"));
     assert!(format!("{:?}", step.outline.expect).contains("204"), "{:?}", step.outline.expect);
-    assert_eq!((step.outline.guidance.why.as_deref(), step.outline.weight), (Some("So"), holdpoint::model::outline::Weight::Optional));
+    assert_eq!(
+        (step.outline.guidance.why.as_deref(), step.outline.weight),
+        (Some("So"), holdpoint::model::outline::Weight::Optional)
+    );
 }
 
 #[test]
@@ -119,7 +131,10 @@ fn a_step_points_at_its_use_and_names_the_line_of_its_template() {
 
 #[test]
 fn a_mistake_in_a_template_is_said_at_its_use_with_the_line_of_the_template() {
-    let text = format!("templates: [up.yaml]\n{}", list("      - { uses: up, with: { host: h } }\n      - { uses: up, with: { host: i } }\n"));
+    let text = format!(
+        "templates: [up.yaml]\n{}",
+        list("      - { uses: up, with: { host: h } }\n      - { uses: up, with: { host: i } }\n")
+    );
     let made = make(&text, &[("up.yaml", &UP.replace("expect: 200", "expect: { latncy: '< 1s' }"))]);
     assert!(made.said.contains("--> list.yaml:7:11") && made.said.contains("up.yaml:7"), "{}", made.said);
     assert_eq!(made.said.matches("error[").count(), 1, "what is wrong with the template is said once: {}", made.said);
@@ -134,7 +149,12 @@ fn several_steps_have_ids_and_captured_values_of_their_own_in_each_use() {
       - { id: ask, name: Ask, exec: [ask, '{{ params.host }}'], capture: { told: stdout }, expect: 0 }
       - { id: use, name: Use, needs: ask, exec: [use, '{{ captured.told }}'], baseline: { step: ask }, expect: { duration: '<= 2x baseline' }, when: captured.told != '' }
 ";
-    let text = format!("{pair}{}", list("      - { uses: pair, id: a, with: { host: h } }\n      - { uses: pair, name: In B, with: { host: i }, when: 1 < 2 }\n"));
+    let text = format!(
+        "{pair}{}",
+        list(
+            "      - { uses: pair, id: a, with: { host: h } }\n      - { uses: pair, name: In B, with: { host: i }, when: 1 < 2 }\n"
+        )
+    );
     let made = make(&text, &[]);
     let plan = made.plan();
     let ids: Vec<_> = plan.steps.iter().map(|step| step.outline.id.as_str()).collect();
@@ -165,7 +185,11 @@ fn the_digest_covers_the_files_of_templates_and_the_library() {
     assert_eq!(digest(UP), digest(UP));
     assert_ne!(digest(UP), digest(&UP.replace("200", "204")));
     let alone = list("      - { name: Up, tcp: 'h:80' }\n");
-    assert_eq!(make(&alone, &[]).digest, Some(checklist::digest(alone.as_bytes())), "a checklist of one file keeps its own");
+    assert_eq!(
+        make(&alone, &[]).digest,
+        Some(checklist::digest(alone.as_bytes())),
+        "a checklist of one file keeps its own"
+    );
     let of_library = list("      - { uses: service/health, with: { url: 'http://h/' } }\n");
     let made = make(&of_library, &[]);
     let parts = &made.plan().head.parts;
@@ -339,8 +363,13 @@ fn every_template_of_the_library_says_what_it_is_and_its_example_is_right() {
                 let _ = writeln!(inputs, "  {used}: {{ default: '{value}' }}");
             }
         }
-        let inputs = if inputs.lines().count() > 2 { inputs.replace("  unused: { optional: true }\n", "") } else { String::new() };
-        let sources = if steps.contains("prometheus/") { "sources: { prometheus: { url: 'http://h:9090' } }\n" } else { "" };
+        let inputs = if inputs.lines().count() > 2 {
+            inputs.replace("  unused: { optional: true }\n", "")
+        } else {
+            String::new()
+        };
+        let sources =
+            if steps.contains("prometheus/") { "sources: { prometheus: { url: 'http://h:9090' } }\n" } else { "" };
         let made = make(&format!("{inputs}{sources}{}", list(&steps)), &[]);
         assert!(made.plan.is_some() && made.said.is_empty(), "{name}:\n{}", made.said);
     }
@@ -374,7 +403,10 @@ fn plan_shows_the_steps_that_a_use_stands_for() {
 #[test]
 fn a_run_goes_on_only_with_the_same_templates() {
     let env = TestEnv::new();
-    env.write("steps.yaml", "holdpoint: 1\ntemplates: { look: { params: { n: {} }, name: 'Look {{ params.n }}', manual: Look. } }\n");
+    env.write(
+        "steps.yaml",
+        "holdpoint: 1\ntemplates: { look: { params: { n: {} }, name: 'Look {{ params.n }}', manual: Look. } }\n",
+    );
     let text = format!("templates: [steps.yaml]\n{}", list("      - { uses: look, with: { n: 1 } }\n"));
     env.write("list.yaml", &text);
     assert_eq!(env.run(&["run", "list.yaml"]).status, 4);

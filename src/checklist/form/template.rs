@@ -31,11 +31,8 @@ const KEYS: &[Field] = &[
 ];
 
 /// A step of a template: its keys are checked where it is used, with the values put in.
-const STEP: Object = Object {
-    name: "a step",
-    open: true,
-    fields: &[field("id", Shape::Text, "Its name among the steps; required.")],
-};
+const STEP: Object =
+    Object { name: "a step", open: true, fields: &[field("id", Shape::Text, "Its name among the steps; required.")] };
 
 const PARAM_FORM: Shape = Shape::Either(&[Shape::Object(&PARAM), Shape::List(&Shape::Text), Shape::Text]);
 

@@ -75,12 +75,7 @@ fn missing(template: &Template, param: &InputDeclaration, place: Span) -> Diagno
 }
 
 /// Takes one value, as a constant or as an expression.
-fn passed(
-    param: &InputDeclaration,
-    node: &Node,
-    sources: &SourceMap,
-    used: &mut Used,
-) -> Result<Given, Diagnostic> {
+fn passed(param: &InputDeclaration, node: &Node, sources: &SourceMap, used: &mut Used) -> Result<Given, Diagnostic> {
     let refuse = |message: String| Diagnostic::error("bad-parameter", node.span, message);
     match &node.data {
         Data::Map(_) => Err(refuse(format!("parameter {:?} takes a value, this is a map", param.name))),
@@ -115,8 +110,7 @@ fn one(node: &Node, sources: &SourceMap) -> Result<Bound, Diagnostic> {
     for reference in expression.references() {
         if !matches!(reference.root.as_str(), "inputs" | "captured" | "matrix") {
             let root = reference.root;
-            let diagnostic =
-                Diagnostic::error("undefined-variable", node.span, format!("{root:?} is not defined"));
+            let diagnostic = Diagnostic::error("undefined-variable", node.span, format!("{root:?} is not defined"));
             let help = "a value that is passed on may use inputs.NAME, captured.NAME and matrix.NAME";
             return Err(diagnostic.near(&root, ["inputs", "captured", "matrix"]).help(help));
         }
@@ -191,11 +185,7 @@ fn later(param: &InputDeclaration, expression: String, node: &Node, used: &mut U
         return Err(diagnostic.help("pass an input instead"));
     }
     if !captured {
-        used.arguments.push(Argument {
-            parameter: param.clone(),
-            expression: expression.clone(),
-            span: node.span,
-        });
+        used.arguments.push(Argument { parameter: param.clone(), expression: expression.clone(), span: node.span });
     }
     Ok(Given { bound: Bound::Expression(expression), items: None, plain: false })
 }
@@ -207,7 +197,8 @@ fn known(param: &InputDeclaration, value: Value) -> Given {
         _ => None,
     };
     // These were taken apart when they were accepted: there is nothing in them that could mean anything else.
-    let plain = matches!(param.kind.as_str(), "int" | "number" | "bool" | "duration" | "size") || param.one_of.is_some();
+    let plain =
+        matches!(param.kind.as_str(), "int" | "number" | "bool" | "duration" | "size") || param.one_of.is_some();
     Given { bound: Bound::Value(value), items, plain }
 }
 

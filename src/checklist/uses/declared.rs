@@ -84,11 +84,13 @@ fn check_body(template: &Template, sources: &SourceMap, diagnostics: &mut Diagno
     let entries = template.body.map().unwrap_or_default();
     if entries.is_empty() {
         let message = format!("the template {:?} has nothing in it", template.name);
-        diagnostics.push(Diagnostic::error("empty-section", template.span, message).help("give it a probe, or `steps`"));
+        diagnostics
+            .push(Diagnostic::error("empty-section", template.span, message).help("give it a probe, or `steps`"));
     }
     let Some((place, _)) = template.body.entry("steps") else { return };
     for (key, _) in entries.iter().filter(|(key, _)| key.text() != Some("steps")) {
-        let message = format!("{:?} stands beside `steps`: the template is one step or several", sources.slice(key.span));
+        let message =
+            format!("{:?} stands beside `steps`: the template is one step or several", sources.slice(key.span));
         let diagnostic = Diagnostic::error("unknown-key", key.span, message).also(place.span, "the steps");
         diagnostics.push(diagnostic.help("write it into each of the steps"));
     }

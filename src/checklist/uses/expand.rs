@@ -21,8 +21,19 @@ const MOST_USES: usize = 2_000;
 
 /// Keys that one use gives to each of several steps.
 const FOR_ALL: &[&str] = &[
-    "required", "trial", "timeout", "retry", "source", "on_no_data", "why", "runbook", "owner", "contact", "tags",
-    "priority", "evidence",
+    "required",
+    "trial",
+    "timeout",
+    "retry",
+    "source",
+    "on_no_data",
+    "why",
+    "runbook",
+    "owner",
+    "contact",
+    "tags",
+    "priority",
+    "evidence",
 ];
 
 pub(super) struct Expander<'a> {
@@ -206,7 +217,7 @@ impl<'a> Expander<'a> {
         let beside = beside(step);
         let overridden = |key: &Node| beside.iter().any(|(other, _)| other.text() == key.text());
         let rest: Vec<_> = own.into_iter().filter(|(key, _)| !overridden(key)).collect();
-        Node { span: step.span, data: Data::Map(beside.into_iter().chain(rest).collect()) }
+        Node { span: step.span, data: Data::Map(rest.into_iter().chain(beside).collect()) }
     }
 
     /// Makes the steps of a template of several: their ids begin with that of the use.
@@ -371,7 +382,8 @@ fn refused(mut step: Node) -> Node {
     let Some((key, value)) = uses else { return step };
     if entries.iter().all(|(key, _)| key.text() != Some("name")) {
         let name = Data::Scalar { text: "name".into(), style: Style::Plain };
-        entries.push((Node { span: key.span, data: name }, text_like(&value, value.text().unwrap_or("step").to_owned())));
+        entries
+            .push((Node { span: key.span, data: name }, text_like(&value, value.text().unwrap_or("step").to_owned())));
     }
     let mark = Data::Scalar { text: REFUSED.into(), style: Style::Plain };
     entries.push((Node { span: key.span, data: mark }, Node { span: key.span, data: Data::List(Vec::new()) }));

@@ -231,7 +231,17 @@ mod tests {
     fn a_path_stays_in_the_folder_of_the_checklist() {
         assert_eq!(resolve(None, "./steps.yaml"), Ok("steps.yaml".to_owned()));
         assert_eq!(resolve(Some("a/b.yaml"), "c/./d.yml"), Ok("a/c/d.yml".to_owned()));
-        for bad in ["../x.yaml", "a/../../x.yaml", "/etc/x.yaml", "C:x.yaml", "a\\..\\x.yaml", "https://h/x.yaml", "", "x", "x.json"] {
+        for bad in [
+            "../x.yaml",
+            "a/../../x.yaml",
+            "/etc/x.yaml",
+            "C:x.yaml",
+            "a\\..\\x.yaml",
+            "https://h/x.yaml",
+            "",
+            "x",
+            "x.json",
+        ] {
             assert!(resolve(Some("a/b.yaml"), bad).is_err(), "{bad}");
         }
     }

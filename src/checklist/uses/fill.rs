@@ -41,7 +41,9 @@ pub(super) enum Context {
 impl Context {
     fn under(self, key: &str) -> Self {
         match (self, key) {
-            (Context::Step, "when") | (Context::Expect, "that") | (Context::Capture | Context::Code, _) => Context::Code,
+            (Context::Step, "when") | (Context::Expect, "that") | (Context::Capture | Context::Code, _) => {
+                Context::Code
+            }
             (Context::Step, "capture") => Context::Capture,
             (Context::Step, "expect" | "warn") | (Context::Expect, _) => Context::Expect,
             (Context::Step, "steps" | "then" | "fallback") => Context::Step,

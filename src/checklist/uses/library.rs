@@ -44,9 +44,8 @@ pub fn read(group: &Group, sources: &mut SourceMap, diagnostics: &mut Diagnostic
     let node = node.filter(|node| shape::check(node, &Shape::Object(&FILE), diagnostics));
     let templates = node.as_ref().and_then(|node| node.get("templates")).and_then(Node::map).unwrap_or_default();
     let prefix = format!("{}/", group.name);
-    let declare = |(key, value): &(Node, Node)| {
-        declared::declare(&prefix, key, value, Home::Elsewhere, sources, diagnostics)
-    };
+    let declare =
+        |(key, value): &(Node, Node)| declared::declare(&prefix, key, value, Home::Elsewhere, sources, diagnostics);
     (file, templates.iter().filter_map(declare).collect())
 }
 

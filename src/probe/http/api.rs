@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use serde_json_path::JsonPath;
 use url::Url;
 
-use super::fill::bare;
+use super::fill;
 use super::spec::Spec;
 use crate::checklist::reading::{Reading, is_deep_path};
 use crate::diag::Diagnostic;
@@ -33,6 +33,12 @@ pub(super) struct Answered {
     pub(super) response: Response,
     pub(super) document: Result<Json, Value>,
     pub(super) pages: usize,
+}
+
+/// Shows what was asked, in messages: what stands in the query is another one each time.
+fn bare(url: &str) -> String {
+    let shown = fill::bare(url);
+    shown.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
 /// Reads `api`. Nothing at all when a mistake was said.
@@ -259,9 +265,8 @@ mod tests {
         let github = r#"<https://h/a?page=1>; rel="prev", <https://h/a?x=1,2&page=3>; rel="next", <https://h/a?page=9>; rel="last""#;
         assert_eq!(split(github).into_iter().find_map(next_of), Some("https://h/a?x=1,2&page=3"));
         let sentry = r#"<https://h/i?cursor=0:0:1>; rel="previous"; results="false"; cursor="0:0:1", <https://h/i?cursor=0:100:0>; rel="next"; results="NEXT"; cursor="0:100:0""#;
-        let find = |results: &str| {
-            split(&sentry.replace("NEXT", results)).into_iter().find_map(next_of).map(str::to_owned)
-        };
+        let find =
+            |results: &str| split(&sentry.replace("NEXT", results)).into_iter().find_map(next_of).map(str::to_owned);
         assert_eq!(find("true").as_deref(), Some("https://h/i?cursor=0:100:0"));
         assert_eq!(find("false"), None);
     }

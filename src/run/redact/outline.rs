@@ -73,7 +73,19 @@ fn head(redactor: &Redactor, header: &mut Header) {
 }
 
 fn checklist_head(redactor: &Redactor, head: &mut ChecklistHead) {
-    let ChecklistHead { path: _, digest: _, parts: _, name, stage, service, description, owner, risk, estimates, links } = head;
+    let ChecklistHead {
+        path: _,
+        digest: _,
+        parts: _,
+        name,
+        stage,
+        service,
+        description,
+        owner,
+        risk,
+        estimates,
+        links,
+    } = head;
     text(redactor, name);
     texts(redactor, [stage, service, description, owner, risk].into_iter().flatten());
     texts(redactor, estimates.values_mut().chain(links.values_mut()));
