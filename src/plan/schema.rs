@@ -37,21 +37,22 @@ fn step_schema() -> Value {
     map.insert("additionalProperties".into(), json!(false));
     // A step has one probe, or a template that brings it, and often its name.
     map.remove("required");
-    let probes = KINDS.iter().map(|kind| json!({ "required": ["name", kind.name] }));
-    let uses = json!({ "required": ["uses"] });
-    map.insert("oneOf".into(), probes.chain([uses]).collect());
+    let one = KINDS.iter().map(|kind| kind.name).chain(["uses"]);
+    map.insert("oneOf".into(), one.map(|key| json!({ "required": [key] })).collect());
+    map.insert("anyOf".into(), json!([{ "required": ["name"] }, { "required": ["uses"] }]));
     map.insert("dependentRequired".into(), json!({ "with": ["uses"] }));
     step
 }
 
-/// A template has its own keys and those of a step, none of which is required: a use may bring them.
+/// A template has its own keys and those of a step. None of these is required, as a use may bring it, and each may be a
+/// parameter.
 fn template_schema(step: &Value) -> Value {
     let mut template = shape::object_schema(&TEMPLATE);
     let Value::Object(map) = &mut template else { return template };
     let of_step = step.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
     if let Some(Value::Object(properties)) = map.get_mut("properties") {
         for (key, value) in of_step {
-            properties.entry(key).or_insert(value);
+            properties.entry(key).or_insert_with(|| json!({ "description": value["description"] }));
         }
     }
     map.insert("additionalProperties".into(), json!(false));

@@ -46,7 +46,8 @@ fn escape_url(out: &mut String, value: &str, rest: &str) -> Result<(), TemplateE
     // `GET {{ inputs.base_url }}/health`: a value that begins the URL is a URL itself.
     let before = out.rsplit(' ').next().unwrap_or_default();
     if before.is_empty() {
-        out.push_str(value.trim_end_matches('/'));
+        // Its last slash is the first of the path that follows.
+        out.push_str(if rest.starts_with('/') { value.trim_end_matches('/') } else { value });
         return Ok(());
     }
     const ENDS: [char; 3] = ['/', '?', '#'];

@@ -27,8 +27,12 @@ const KEYS: &[Field] = &[
     field("help", Shape::Text, "What it is for, for people."),
     field("example", Shape::Text, "A step that uses it, as YAML; shown by `explain`."),
     field("params", Shape::Map(&PARAM_FORM), "What it takes, used as {{ params.NAME }}."),
-    field("steps", Shape::List(&super::step::ONE), "Several steps, each with an id, in place of the keys of one."),
+    field("steps", Shape::List(&Shape::Object(&STEP)), "Several steps, each with an id, in place of the keys of one."),
 ];
+
+/// A step of a template: its keys are checked where it is used, with the values put in.
+const STEP: Object =
+    Object { name: "a step", open: true, fields: &[field("id", Shape::Text, "Its name among the steps; required.")] };
 
 const PARAM_FORM: Shape = Shape::Either(&[Shape::Object(&PARAM), Shape::List(&Shape::Text), Shape::Text]);
 

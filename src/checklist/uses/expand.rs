@@ -212,40 +212,17 @@ impl<'a> Expander<'a> {
     }
 
     /// Lays what stands beside `uses` over the one step of a template.
-    fn merged(&mut self, body: Node, step: &Node) -> Node {
+    fn merged(&self, body: Node, step: &Node) -> Node {
         let Data::Map(own) = body.data else { return body };
-        let beside = self.beside(step);
+        let beside = beside(step);
         let overridden = |key: &Node| beside.iter().any(|(other, _)| other.text() == key.text());
         let rest: Vec<_> = own.into_iter().filter(|(key, _)| !overridden(key)).collect();
-        Node { span: step.span, data: Data::Map(beside.into_iter().chain(rest).collect()) }
-    }
-
-    /// Returns what stands beside `uses`: keys of a step. Anything else is said.
-    fn beside(&mut self, step: &Node) -> Vec<(Node, Node)> {
-        let entries = step.map().unwrap_or_default().iter();
-        let mut all = Vec::new();
-        for (key, value) in entries.filter(|(key, _)| !matches!(key.text(), Some("uses" | "with"))) {
-            let name = key.text().unwrap_or_default();
-            let names = || STEP.fields.iter().map(|field| field.key);
-            if names().any(|known| known == name) || name == REFUSED {
-                all.push((key.clone(), value.clone()));
-                continue;
-            }
-            self.diagnostics.push(match did_you_mean(name, names()) {
-                Some(_) => Diagnostic::error("unknown-key", key.span, format!("a step has no key {name:?}"))
-                    .near(name, names()),
-                None => {
-                    let message = format!("{name:?} cannot stand beside `uses`: the template brings what looks");
-                    Diagnostic::error("two-probes", key.span, message).help("make two steps of it")
-                }
-            });
-        }
-        all
+        Node { span: step.span, data: Data::Map(rest.into_iter().chain(beside).collect()) }
     }
 
     /// Makes the steps of a template of several: their ids begin with that of the use.
     fn several(&mut self, template: &Template, body: Node, step: &Node, place: &Node) -> Vec<Node> {
-        let beside = self.beside(step);
+        let beside = beside(step);
         let get = |key: &str| beside.iter().find(|(k, _)| k.text() == Some(key)).map(|(_, value)| value);
         let name = get("name").cloned();
         let last = template.name.rsplit('/').next().unwrap_or_default();
@@ -375,6 +352,12 @@ impl Outer<'_> {
         });
         Node { span: node.span, data: Data::Map(entries.collect()) }
     }
+}
+
+/// Returns what stands beside `uses`.
+fn beside(step: &Node) -> Vec<(Node, Node)> {
+    let entries = step.map().unwrap_or_default().iter();
+    entries.filter(|(key, _)| !matches!(key.text(), Some("uses" | "with"))).cloned().collect()
 }
 
 fn both(outer: &Node, own: &Node) -> String {

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use serde_json_path::JsonPath;
 use url::Url;
 
-use super::fill::bare;
+use super::fill;
 use super::spec::Spec;
 use crate::checklist::reading::{Reading, is_deep_path};
 use crate::diag::Diagnostic;
@@ -33,6 +33,12 @@ pub(super) struct Answered {
     pub(super) response: Response,
     pub(super) document: Result<Json, Value>,
     pub(super) pages: usize,
+}
+
+/// Shows what was asked, in messages: what stands in the query is another one each time.
+fn bare(url: &str) -> String {
+    let shown = fill::bare(url);
+    shown.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
 /// Reads `api`. Nothing at all when a mistake was said.
