@@ -128,7 +128,7 @@ async fn the_past_is_asked_about_as_it_was() {
         (nanos + minute, "error later".to_owned()),
     ];
     let rogue = loki(kept, 5000);
-    let probing = probing(&rogue).as_of(at);
+    let probing = probing(&rogue).about(at);
     let probe =
         probing.compile("log", &["matches[error]"], "{ loki: '{app=\"orders\"}', since: 10m }").expect("compiles");
     assert!(probe.can_look_back());
@@ -148,7 +148,7 @@ async fn numbers_are_asked_for_at_the_moment_of_the_look() {
   body: { status: success, data: { resultType: vector, result: [{ metric: {}, value: [1, "1"] }] }, warnings: [some ingesters did not answer] }
 "#;
     let rogue = crate::support::double::answering(answers, std::path::Path::new("."));
-    let probing = probing(&rogue).as_of("2026-11-20T12:00:00Z".parse().expect("a time"));
+    let probing = probing(&rogue).about("2026-11-20T12:00:00Z".parse().expect("a time"));
     let yaml = "{ loki: 'sum by (app) (rate({app=~\".+\"} [5m]))' }";
     let probe = probing.compile("log", &["value", "series"], yaml).expect("compiles");
     assert!(probe.can_look_back());

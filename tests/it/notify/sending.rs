@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{FAILS, answer, answering, checklist, last, told};
 use crate::support::env::{Ran, TestEnv};
-use crate::support::prometheus::free_port;
+use crate::support::nginx::free_port;
 use crate::support::rogue::{Rogue, stall};
 
 fn run(env: &TestEnv, notify: &str, more: &str, args: &[&str]) -> Ran {

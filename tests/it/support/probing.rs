@@ -61,7 +61,7 @@ impl Probing {
     }
 
     /// Asks about a past time.
-    pub(crate) fn as_of(mut self, at: chrono::DateTime<chrono::Utc>) -> Self {
+    pub(crate) fn about(mut self, at: chrono::DateTime<chrono::Utc>) -> Self {
         self.as_of = Some(at);
         self
     }

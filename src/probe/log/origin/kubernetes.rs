@@ -148,7 +148,7 @@ impl Origin for PodLogs {
         true
     }
 
-    fn is_several(&self) -> bool {
+    fn takes_tails(&self) -> bool {
         true
     }
 
