@@ -143,7 +143,7 @@ impl Holds {
         };
         let verb = if rest.is_empty() { "list" } else { "get" };
         let what = if rest.len() > 1 { format!("{plural}/{}", rest[1]) } else { plural.to_owned() };
-        if self.denied.iter().any(|denied| *denied == (verb, what.as_str())) {
+        if self.denied.contains(&(verb, what.as_str())) {
             let place = namespace.map(|namespace| format!(" in the namespace \"{namespace}\"")).unwrap_or_default();
             let message = format!("{plural} is forbidden: User \"ann\" cannot {verb} resource \"{what}\"{place}");
             return (403, status(403, "Forbidden", &message));
