@@ -43,7 +43,11 @@ pub const KIND: ProbeKind = ProbeKind {
         measure("scanned_bytes", Kind::Size, "How many bytes were looked through, unpacked."),
         measure("valid_json", Kind::Ratio, "The share of the lines that are JSON objects; empty lines do not count."),
         keyed("rate", Kind::Rate, Keys::Regex, "Matching lines a second, over the time that the lines span."),
-        measure("value", Kind::Quantity, "The value of every series of a metric query to a Loki, each of which must hold."),
+        measure(
+            "value",
+            Kind::Quantity,
+            "The value of every series of a metric query to a Loki, each of which must hold.",
+        ),
         measure("series", Kind::Number, "How many series a metric query to a Loki gives; 0 when there are none."),
     ],
     speaks_for_itself: false,
