@@ -264,7 +264,7 @@ impl Seen {
             ("panels.has_data", _) => Value::Bool(has),
             ("panels.error", Some(error)) => Value::Text(error),
             ("panels.error", None) => Value::Missing("no query ended with an error".into()),
-            (_, Some(error)) => Value::NoData(format!("{error}")),
+            (_, Some(error)) => Value::NoData(error),
             (_, None) if !has => Value::NoData(self.emptiness()),
             (_, None) if !panel.transformations.is_empty() => {
                 Value::NoData(format!("what is shown is made in the browser, by {}", panel.transformations.join(", ")))

@@ -123,7 +123,7 @@ pub(super) fn span(text: &str) -> Option<Duration> {
 pub(super) fn words(length: Duration) -> String {
     let millis = length.as_millis();
     for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1000)] {
-        if millis >= size && millis % size == 0 {
+        if millis >= size && millis.is_multiple_of(size) {
             return format!("{}{unit}", millis / size);
         }
     }
