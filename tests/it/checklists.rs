@@ -258,6 +258,7 @@ fn all_is_well() {
                 "security-headers-are-set",
                 "the-security-scans-were-looked-at",
                 "the-services-of-the-compose-file-run",
+                "the-checkout-is-clean-and-pushed",
             ];
             site.run_in(env, "pre-deploy.yaml", &inputs, &[]).is_well(4, &skipped);
         });
@@ -281,6 +282,8 @@ fn all_is_well() {
                     "the-pods-of-the-canary-are-ready",
                     "the-rollout-is-complete",
                     "the-pods-of-production-are-ready",
+                    "no-error-is-in-the-logs-of-the-pods",
+                    "the-tag-of-the-version-is-pushed",
                     "the-release-is-published-with-notes",
                 ],
             );
@@ -307,6 +310,7 @@ fn all_is_well() {
                 "the-cpu-is-within-its-limit",
                 "memory-is-within-its-limit",
                 "the-pods-are-ready",
+                "no-error-is-in-the-logs-of-the-pods",
                 "every-panel-of-the-dashboard-shows-data",
                 "no-new-issue-is-in-the-tracker-receives",
                 "no-new-issue-is-in-the-tracker-issues",

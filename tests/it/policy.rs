@@ -85,6 +85,29 @@ fn a_refused_step_is_an_error_that_names_the_rule_and_the_others_run() {
 }
 
 #[test]
+fn a_scan_and_what_a_file_includes_stay_within_the_policy() {
+    let env = TestEnv::new();
+    env.write("in/a.py", "print('hello')\n");
+    env.write("in/requirements.txt", "-r ../out/more.txt\nflask==3.0.3\n");
+    env.write("in/private/b.py", "print('hello')\n");
+    env.write("out/more.txt", "jinja2>=3\n");
+    std::os::unix::fs::symlink(env.path("out"), env.path("in/link")).expect("a link");
+    let steps = "      - { name: a, file: { path: in, secrets: true }, expect: { findings: none, count: 3 } }
+      - { name: b, file: { path: out, secrets: true }, expect: { findings: none } }
+      - { name: c, file: { path: 'in/link/*', secrets: true }, expect: { findings: none } }
+      - { name: d, file: in/requirements.txt, expect: { unpinned: none } }
+";
+    let (_, found) = run(&env, "holdpoint: 1\npolicy:\n  files: { allow: [in] }\n", steps);
+    assert_eq!(found[0].0, "pass", "{found:#?}");
+    refused(&found[1], "policy.yaml:3 (files.allow: in)");
+    refused(&found[2], "policy.yaml:3 (files.allow: in)");
+    assert!(found[3].0 == "inconclusive" && found[3].1.contains("policy.yaml:3 (files.allow: in)"), "{found:#?}");
+    // What is not to be read within a tree makes nothing known of the tree.
+    let (_, found) = run(&env, "holdpoint: 1\npolicy:\n  files: { allow: [in], deny: [in/private] }\n", steps);
+    refused(&found[0], "policy.yaml:3 (files.deny: in/private)");
+}
+
+#[test]
 fn check_says_before_the_run_what_is_refused() {
     let env = TestEnv::new();
     env.write(

@@ -16,7 +16,7 @@ use super::scan::Scan;
 use crate::model::{Evidence, Found, Measures, Note, Observation, Value};
 use crate::probe::json::Paths;
 use crate::probe::{Look, Probe, paths};
-use crate::sys::policy::Touch;
+use crate::sys::policy::{Policy, Touch};
 use crate::template::{Scope, Template};
 
 /// The largest content that is kept or parsed.
@@ -38,6 +38,15 @@ pub(super) struct FileProbe(pub(super) Spec);
 
 /// What a look brings.
 pub(super) type Seen = (Measures, Vec<Note>, Vec<Evidence>);
+
+/// What goes with a look wherever it goes.
+struct Within<'a> {
+    now: DateTime<Utc>,
+    /// Set when nobody waits any more.
+    flag: &'a AtomicBool,
+    /// Which files may be read.
+    policy: &'a Policy,
+}
 
 /// Tells a look on another thread that nobody waits any more.
 struct Cancel(Arc<AtomicBool>);
@@ -76,7 +85,7 @@ impl Probe for FileProbe {
             policy.allow_files(&asked, files.as_deref().unwrap_or_default()).map_err(|refusal| refusal.message)?;
             Ok::<_, String>(match &spec.scan {
                 Some(scan) => scan.look(&asked, &policy, &flag),
-                None => files.and_then(|files| spec.look(&files, now, &flag)),
+                None => files.and_then(|files| spec.look(&files, &Within { now, flag: &flag, policy: &policy })),
             })
         });
         let mut observation = Observation::new(path, Found::Measures(Measures::new()));
@@ -94,13 +103,13 @@ impl Probe for FileProbe {
 }
 
 impl Spec {
-    fn look(&self, found: &[PathBuf], now: DateTime<Utc>, flag: &AtomicBool) -> Result<Seen, String> {
+    fn look(&self, found: &[PathBuf], within: &Within<'_>) -> Result<Seen, String> {
         let mut measures = Measures::new();
         measures.plain("exists", Value::Bool(!found.is_empty()));
         measures.plain("count", Value::Number(found.len() as f64));
         match found {
             [] => self.none(&mut measures, "no such file", Value::Missing),
-            [one] => self.one(&mut measures, one, now, flag)?,
+            [one] => self.one(&mut measures, one, within)?,
             many => self.none(&mut measures, &format!("{} files match, and not one", many.len()), Value::NoData),
         }
         Ok((measures, Vec::new(), Vec::new()))
@@ -123,10 +132,10 @@ impl Spec {
         self.json.measure("the file", Err(Value::NoData(why.to_owned())), measures);
     }
 
-    fn one(&self, measures: &mut Measures, path: &Path, now: DateTime<Utc>, flag: &AtomicBool) -> Result<(), String> {
+    fn one(&self, measures: &mut Measures, path: &Path, within: &Within<'_>) -> Result<(), String> {
         let meta = std::fs::metadata(path).map_err(|e| cause(path, &e))?;
         let changed = DateTime::<Utc>::from(meta.modified().map_err(|e| cause(path, &e))?);
-        measures.plain("age", Value::Number((now - changed).as_seconds_f64()));
+        measures.plain("age", Value::Number((within.now - changed).as_seconds_f64()));
         measures.plain("mode", Value::Text(format!("{:04o}", meta.permissions().mode() & 0o7777)));
         if !meta.is_file() {
             let why = if meta.is_dir() { "it is a folder" } else { "it is no regular file" };
@@ -138,17 +147,18 @@ impl Spec {
         }
         measures.plain("size", Value::Number(meta.len() as f64));
         if self.content {
-            self.content(measures, path, &meta)?;
+            self.content(measures, path, &meta, within.policy)?;
         }
         if self.digest {
-            measures.plain("sha256", Value::Text(digest(path, flag)?));
+            measures.plain("sha256", Value::Text(digest(path, within.flag)?));
         }
         Ok(())
     }
 
-    fn content(&self, measures: &mut Measures, path: &Path, meta: &Metadata) -> Result<(), String> {
+    fn content(&self, measures: &mut Measures, path: &Path, meta: &Metadata, policy: &Policy) -> Result<(), String> {
         let text = bounded(path, meta.len())?;
         let further = |path: &Path| {
+            policy.allow_path(path).map_err(|refusal| refusal.message)?;
             let size = std::fs::metadata(path).map_err(|e| cause(path, &e))?.len();
             bounded(path, size)?
         };
