@@ -115,14 +115,7 @@ impl Api {
 
     /// Tells an answer from one that says that there is nothing to say.
     fn holds_data(&self, document: Json) -> Result<Json, Value> {
-        let filled = |value: &&Json| match value {
-            Json::Null => false,
-            Json::String(text) => !text.is_empty(),
-            Json::Array(items) => !items.is_empty(),
-            Json::Object(fields) => !fields.is_empty(),
-            Json::Bool(_) | Json::Number(_) => true,
-        };
-        if let Some((text, _)) = self.data.iter().find(|(_, path)| !path.query(&document).iter().any(|v| filled(v))) {
+        if let Some((text, _)) = self.data.iter().find(|(_, path)| !path.query(&document).all().into_iter().any(is_filled)) {
             return Err(Value::NoData(format!("the answer holds nothing at {text}")));
         }
         if let Some((text, _)) = self.no_data.iter().find(|(_, path)| !path.query(&document).is_empty()) {
@@ -235,6 +228,17 @@ fn next_of(link: &str) -> Option<&str> {
         })
     };
     (is("rel", "next") && !is("results", "false")).then_some(target)
+}
+
+/// Tells whether a value holds anything.
+fn is_filled(value: &Json) -> bool {
+    match value {
+        Json::Null => false,
+        Json::String(text) => !text.is_empty(),
+        Json::Array(items) => !items.is_empty(),
+        Json::Object(fields) => !fields.is_empty(),
+        Json::Bool(_) | Json::Number(_) => true,
+    }
 }
 
 /// Returns what an API says of an error, in one bounded line.
