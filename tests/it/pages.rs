@@ -334,7 +334,7 @@ async fn a_target_may_go_away_and_come_back() {
     away.store(2, Ordering::SeqCst);
     asking.until("a", |a| a == "5").await;
     assert_eq!(asking.said("up").await, "1");
-    assert!(asking.said("b").await.starts_with("no data: the metric b stopped at "));
+    asking.until("b", |b| b.starts_with("no data: the metric b stopped at ")).await;
     // Its series goes on: `up` is one.
     assert_eq!(asking.said("count(count_over_time(up[3s]))").await, "1");
 }

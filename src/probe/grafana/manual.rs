@@ -5,6 +5,8 @@ Looks at a dashboard: what is on it, and what its panels show. The queries of th
 browser does, with the dashboard's variables and its time.
 
 ```yaml
+inputs:
+  grafana_token: { secret: true, env: GRAFANA_TOKEN }
 sources:
   grafana: { url: "http://localhost:3000", bearer: "{{ inputs.grafana_token }}" }
 sections:

@@ -115,7 +115,9 @@ impl Api {
 
     /// Tells an answer from one that says that there is nothing to say.
     fn holds_data(&self, document: Json) -> Result<Json, Value> {
-        if let Some((text, _)) = self.data.iter().find(|(_, path)| !path.query(&document).all().into_iter().any(is_filled)) {
+        if let Some((text, _)) =
+            self.data.iter().find(|(_, path)| !path.query(&document).all().into_iter().any(is_filled))
+        {
             return Err(Value::NoData(format!("the answer holds nothing at {text}")));
         }
         if let Some((text, _)) = self.no_data.iter().find(|(_, path)| !path.query(&document).is_empty()) {

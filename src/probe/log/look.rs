@@ -135,7 +135,8 @@ impl Probe for LogProbe {
         let time = look.timeout.mul_f64(0.95);
         let now = look.as_of.unwrap_or_else(|| look.world.clock.now());
         let since = self.0.since(now, look.run_started);
-        let wanted = Wanted { since, until: look.as_of, tail: self.0.tail, timeout: time };
+        // Whoever is asked gets a little less, so that it is the one who says what did not come in time.
+        let wanted = Wanted { since, until: look.as_of, tail: self.0.tail, timeout: look.timeout.mul_f64(0.85) };
         let request = match &asked {
             Asked::Paths(paths) => paths.join(" "),
             Asked::Feed(feed) => feed.request(),

@@ -102,11 +102,6 @@ impl World {
         known.flat_map(|(name, value)| ["--set".to_owned(), format!("{name}={value}")]).collect()
     }
 
-    /// The Prometheus, where there is one.
-    pub(crate) fn prometheus(&self) -> &Prometheus {
-        self.prometheus.as_ref().expect("a world with Prometheus")
-    }
-
     /// The sample service, where there is one.
     pub(crate) fn service(&self) -> &demo::Service {
         &self.service.as_ref().expect("a world with the service").service
