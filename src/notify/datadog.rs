@@ -102,7 +102,7 @@ impl Channel for Datadog {
             false => ("/api/v1/events", first(message, &group, &tags)),
         };
         let post = Post::open(format!("{base}{path}"), &body);
-        Ok(Some(Letter::Http(post.with_secret("dd-api-key", key.clone(), &key))))
+        Ok(Some(Letter::Http(Box::new(post.with_secret("dd-api-key", key.clone(), &key)))))
     }
 }
 

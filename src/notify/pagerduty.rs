@@ -107,7 +107,7 @@ impl Channel for PagerDuty {
         };
         let mut post = Post::open(url, &body);
         post.secrets.push(key);
-        Ok(Some(Letter::Http(post)))
+        Ok(Some(Letter::Http(Box::new(post))))
     }
 }
 

@@ -110,7 +110,7 @@ impl Channel for Pushgateway {
             let token = pen.know(token)?;
             post = post.with_secret("authorization", format!("Bearer {token}"), &token);
         }
-        Ok(Some(Letter::Http(post)))
+        Ok(Some(Letter::Http(Box::new(post))))
     }
 }
 

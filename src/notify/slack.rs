@@ -82,7 +82,7 @@ impl Channel for Slack {
         let told = &message.told;
         let fallback = fitted(&format!("{} – {}", told.title, told.headline), FALLBACK, mrkdwn);
         let body = json!({ "text": fallback, "blocks": blocks(message, &own) });
-        Ok(Some(Letter::Http(Post::json(url, &body))))
+        Ok(Some(Letter::Http(Box::new(Post::json(url, &body)))))
     }
 }
 

@@ -59,7 +59,7 @@ impl Channel for Teams {
     fn letter(&self, message: &Message, pen: &Pen<'_>) -> Result<Option<Letter>, TemplateError> {
         let own = pen.say_some(self.text.as_ref())?;
         let url = pen.know(&self.url)?;
-        Ok(Some(Letter::Http(Post::json(url, &fitting(message, &own)))))
+        Ok(Some(Letter::Http(Box::new(Post::json(url, &fitting(message, &own))))))
     }
 }
 

@@ -105,7 +105,7 @@ impl Channel for Webhook {
                 false => post = post.with_secret(&name, value.clone(), &value),
             }
         }
-        Ok(Some(Letter::Http(post)))
+        Ok(Some(Letter::Http(Box::new(post))))
     }
 }
 

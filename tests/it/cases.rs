@@ -64,7 +64,8 @@ fn folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let wanted = std::env::var("HOLDPOINT_CASE").unwrap_or_default();
     let entries = std::fs::read_dir(&root).expect("cases").map(|e| e.expect("an entry").path());
-    let mut folders: Vec<_> = entries.filter(|path| path.to_string_lossy().contains(&wanted)).collect();
+    let mut folders: Vec<_> =
+        entries.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains(&wanted))).collect();
     folders.sort();
     assert!(!folders.is_empty(), "no case is called {wanted:?}");
     folders

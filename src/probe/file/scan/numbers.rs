@@ -124,17 +124,17 @@ fn is_issued(digits: &[u32]) -> bool {
         return false;
     }
     let lead = number(&digits[..4]);
-    match (lead, digits.len()) {
-        (4000..=4999, 16 | 19) => true,
-        (5100..=5599 | 2221..=2720, 16) => true,
-        (3400..=3499 | 3700..=3799, 15) => true,
-        (3000..=3059 | 3600..=3699 | 3800..=3999, 14) => true,
-        (3528..=3589, 16) => true,
-        (6011 | 6440..=6599, 16 | 19) => true,
-        (6200..=6299, 16..=19) => true,
-        (5018 | 5020 | 5038 | 6304 | 6759 | 6761..=6763, 16 | 18 | 19) => true,
-        _ => false,
-    }
+    matches!(
+        (lead, digits.len()),
+        (4000..=4999, 16 | 19)
+            | (5100..=5599 | 2221..=2720, 16)
+            | (3400..=3499 | 3700..=3799, 15)
+            | (3000..=3059 | 3600..=3699 | 3800..=3999, 14)
+            | (3528..=3589, 16)
+            | (6011 | 6440..=6599, 16 | 19)
+            | (6200..=6299, 16..=19)
+            | (5018 | 5020 | 5038 | 6304 | 6759 | 6761..=6763, 16 | 18 | 19)
+    )
 }
 
 /// Finds an IBAN at the beginning of a text and tells where it ends; nothing when the country, the length or the
@@ -325,7 +325,8 @@ mod tests {
 
     #[test]
     fn national_ids_are_told_by_their_check_signs() {
-        let table: &[(fn(&str) -> bool, &str, &str)] = &[
+        type Row = (fn(&str) -> bool, &'static str, &'static str);
+        let table: &[Row] = &[
             (is_cpf, "111.444.777-35", "111.444.777-36"),
             (is_dni, "12345678Z", "12345678A"),
             (is_dni, "X1234567L", "X1234567T"),
