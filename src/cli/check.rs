@@ -61,8 +61,8 @@ fn check_waivers(path: &Path, format: DiagnosticFormat, steps: &[StepId], json: 
             stdio::tell(&render::render(&diagnostics, &sources, stdio::colour()));
             let name = path.display();
             match &waivers {
-                Some(waivers) => stdio::say(&format!("{name}: good: {} waivers", waivers.waivers.len())),
-                None => stdio::say(&format!("{name}: {}", mistakes(diagnostics.len()))),
+                Some(waivers) => stdio::say(&format!("{name}: good: {}", counted(waivers.waivers.len(), "waiver"))),
+                None => stdio::say(&format!("{name}: {}", counted(diagnostics.len(), "mistake"))),
             }
         }
         DiagnosticFormat::Json => json.extend(formats::json_list(&diagnostics, &sources)),
@@ -80,12 +80,12 @@ fn summary(name: &str, loaded: &super::load::Loaded) -> String {
         Some(plan) => {
             let (sections, steps) = (plan.sections.len(), plan.steps.len());
             let warnings = if count == 0 { String::new() } else { format!(", {count} to look at") };
-            format!("{name}: good: {steps} steps in {sections} sections{warnings}")
+            format!("{name}: good: {} in {}{warnings}", counted(steps, "step"), counted(sections, "section"))
         }
-        None => format!("{name}: {}; `holdpoint explain CODE` tells more", mistakes(count)),
+        None => format!("{name}: {}; `holdpoint explain CODE` tells more", counted(count, "mistake")),
     }
 }
 
-fn mistakes(count: usize) -> String {
-    format!("{count} mistake{}", if count == 1 { "" } else { "s" })
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -27,13 +27,15 @@ impl Dispatcher {
         if let Some(reason) = self.mends_what_waits(step) {
             return skip(Skip::Waiting, reason);
         }
-        if let Some((kind, reason)) = self.unmet(&plan.needs) {
+        // What its own condition leaves out misses nothing that it needs: the condition is what is told then.
+        let left_out = self.is_left_out(step);
+        if let Some((kind, reason)) = self.unmet(&plan.needs).filter(|_| !left_out) {
             return skip(kind, reason);
         }
         let missing = |(name, producer): &&(String, usize)| {
             !self.captured_by.get(producer).is_some_and(|captured| captured.contains_key(name))
         };
-        if let Some((name, producer)) = plan.uses.iter().find(missing) {
+        if let Some((name, producer)) = plan.uses.iter().find(missing).filter(|_| !left_out) {
             let id = &self.plan.steps[*producer].outline.id;
             if self.waits(*producer) {
                 return skip(Skip::Waiting, format!("waits for {id}, which captures {name:?}"));

@@ -74,10 +74,9 @@ pub fn is_address(text: &str) -> bool {
 pub async fn send(server: &Server, mail: &Mail, policy: &Policy) -> Result<(), MailError> {
     policy.allow_host(&server.host, server.port).map_err(|refusal| lasting(refusal.message))?;
     let message = message(mail)?;
-    let tls = || parameters(server);
     let (tls, usual) = match server.security {
-        Security::StartTls => (Tls::Required(tls()?), 587),
-        Security::Tls => (Tls::Wrapper(tls()?), 465),
+        Security::StartTls => (Tls::Required(parameters(server).await?), 587),
+        Security::Tls => (Tls::Wrapper(parameters(server).await?), 465),
         Security::None => (Tls::None, 25),
     };
     let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&server.host)
@@ -104,14 +103,19 @@ fn message(mail: &Mail) -> Result<Message, MailError> {
     builder.body(mail.body.clone()).map_err(|e| lasting(format!("the mail cannot be written: {e}")))
 }
 
-fn parameters(server: &Server) -> Result<TlsParameters, MailError> {
-    let mut builder = TlsParameters::builder(server.host.clone());
-    if let Some(path) = &server.ca_file {
-        let pem = std::fs::read(path).map_err(|e| lasting(format!("{path} cannot be read: {e}")))?;
-        let authority = Certificate::from_pem(&pem).map_err(|e| lasting(format!("{path}: {e}")))?;
-        builder = builder.add_root_certificate(authority);
-    }
-    builder.build().map_err(|e| lasting(e.to_string()))
+/// Reads whom to trust, on a thread where that may take its time.
+async fn parameters(server: &Server) -> Result<TlsParameters, MailError> {
+    let (host, ca_file) = (server.host.clone(), server.ca_file.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        let mut builder = TlsParameters::builder(host);
+        if let Some(path) = &ca_file {
+            let pem = std::fs::read(path).map_err(|e| lasting(format!("{path} cannot be read: {e}")))?;
+            let authority = Certificate::from_pem(&pem).map_err(|e| lasting(format!("{path}: {e}")))?;
+            builder = builder.add_root_certificate(authority);
+        }
+        builder.build().map_err(|e| lasting(e.to_string()))
+    });
+    made.await.unwrap_or_else(|fault| Err(lasting(fault.to_string())))
 }
 
 fn lasting(message: String) -> MailError {

@@ -397,7 +397,7 @@ fn plan_shows_the_steps_that_a_use_stands_for() {
     let plan = env.run(&["plan", "list.yaml"]);
     assert!(plan.stdout.contains("GET http://h/health"), "{plan:?}");
     assert!(plan.stdout.contains("the template up, steps.yaml:6, used at list.yaml:7"), "{plan:?}");
-    assert!(env.run(&["check", "list.yaml"]).stderr.contains("1 steps in 1 sections"));
+    assert!(env.run(&["check", "list.yaml"]).stderr.contains("1 step in 1 section"));
 }
 
 #[test]

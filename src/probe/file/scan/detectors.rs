@@ -227,7 +227,7 @@ pub const DETECTORS: &[Detector] = &[
     secret("pypi-token", "a token of PyPI", "pypi-AgE…", TOKEN, r"\b(pypi-AgE[A-Za-z0-9_-]{50,})"),
     secret(
         "package-token",
-        "a token of RubyGems, Docker Hub or crates.io",
+        "a token of RubyGems, Docker Hub or Cargo",
         "rubygems_…, dckr_pat_…, cio…",
         TOKEN,
         r"\b(rubygems_[a-f0-9]{48}|dckr_(?:pat|oat)_[A-Za-z0-9_-]{27,40}|cio[A-Za-z0-9]{32})\b",
