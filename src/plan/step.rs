@@ -28,7 +28,7 @@ use super::{Deferred, EvidencePolicy, Need, PlanStep, Retry, Selection, Window, 
 /// Keys of a step that only some probes read.
 const READ_BY: &[(&str, &[&str])] = &[
     ("ignore", &["exec", "file", "log"]),
-    ("source", &["promql", "targets", "rules", "alerts", "kubernetes", "docker", "grafana", "log"]),
+    ("source", &["promql", "targets", "rules", "alerts", "kubernetes", "grafana"]),
 ];
 
 /// Stands for the probe of a step that could not be built, so that others may refer to the step. Such a step has a
