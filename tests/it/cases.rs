@@ -166,7 +166,7 @@ impl Settled {
         let text = self.varying(text, times);
         let text = self.varying(&text, digests);
         let text = self
-            .varying(&text, r"time=\x22[\d.]+\x22|tester on [^ |<]+|\bholdpoint \d+\.\d+\.\d+|Events recorded \| \d+|value\.latency\x22 value=\x22[\d.]+");
+            .varying(&text, r"time=\x22[\d.]+\x22|tester on [^ |<]+|\bholdpoint \d+\.\d+\.\d+|Events recorded \| \d+|\bevents: \d+|value\.latency\x22 value=\x22[\d.]+");
         text.lines().map(|line| self.line(line) + "\n").collect()
     }
 
