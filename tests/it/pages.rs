@@ -327,6 +327,8 @@ async fn a_target_may_go_away_and_come_back() {
     let mut asking =
         Asking::new(&format!("app: {{ kind: scrape, url: '{}', every: 100ms, timeout: 5s }}\n", service.url("/m")));
     assert_eq!(asking.said("a + b").await, "2");
+    // Both are there for a few scrapes: what was there for less than one is not remembered.
+    asking.until("count_over_time(b[3s]) > 8", |count| count.parse::<f64>().is_ok()).await;
     away.store(1, Ordering::SeqCst);
     asking.until("up", |up| up == "0").await;
     let gone = asking.said("a").await;
