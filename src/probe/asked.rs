@@ -17,10 +17,29 @@ pub(super) enum Server<'s> {
 }
 
 /// Names the source that the probe, the step or the defaults say, with the node that is to blame for it.
-fn named<'n>(compiling: &Compiling<'_, '_>, node: &'n Node) -> (Option<String>, &'n Node) {
+pub(super) fn named<'n>(compiling: &Compiling<'_, '_>, node: &'n Node) -> (Option<String>, &'n Node) {
     let own = node.get("source");
-    let name = own.and_then(Node::text).map(str::to_owned).or_else(|| compiling.source.clone());
-    (name, own.unwrap_or(node))
+    let own_name = own.and_then(Node::text).map(str::to_owned).or_else(|| compiling.source.clone());
+    (own_name.or_else(|| compiling.default_source.clone()), own.unwrap_or(node))
+}
+
+/// Names the source as [`named`] does, for a step that asks one of a kind that answers no PromQL: what the defaults name
+/// for steps that do is no word on it.
+pub(super) fn named_of<'n>(compiling: &Compiling<'_, '_>, node: &'n Node, kind: &str) -> (Option<String>, &'n Node) {
+    let (name, place) = named(compiling, node);
+    let by_default = node.get("source").is_none() && compiling.source.is_none();
+    let other = |name: &String| compiling.sources.kind_of(name).is_some_and(|known| known != kind);
+    (name.filter(|name| !(by_default && other(name))), place)
+}
+
+/// Finds the source of a kind that answers JSON, which a step asks for `what`; says it when there is none.
+pub(super) fn api<'s>(compiling: &mut Compiling<'s, '_>, node: &Node, kind: &str, what: &str) -> Option<&'s Api> {
+    let (name, place) = named_of(compiling, node, kind);
+    let found = compiling.sources.api(kind, name.as_deref());
+    if found.is_none() {
+        refuse(compiling, name.as_deref(), place, what, &[kind]);
+    }
+    found
 }
 
 /// Finds the Prometheus that a step asks for `what`; says it when there is none.

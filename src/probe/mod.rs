@@ -136,8 +136,10 @@ pub struct Compiling<'a, 'b> {
     pub wants: &'a Wants,
     /// The back ends that the checklist declares.
     pub sources: &'a Sources,
-    /// The back end that the step or the defaults name.
+    /// The back end that the step names.
     pub source: Option<String>,
+    /// The back end that the defaults name, for steps that name none.
+    pub default_source: Option<String>,
     /// How long one look may take.
     pub timeout: Duration,
     /// Patterns of expected noise, for log and text measures.

@@ -69,6 +69,7 @@ impl Asking {
             wants: &wanted,
             sources: &self.sources,
             source: None,
+            default_source: None,
             timeout: self.timeout,
             ignore: &[],
             along: None,

@@ -47,6 +47,7 @@ impl Case {
             wants: &wants,
             sources: &Sources::default(),
             source: None,
+            default_source: None,
             timeout: self.timeout,
             ignore: &ignore,
             along: None,

@@ -370,7 +370,7 @@ fn mistakes_are_said_before_anything_runs() {
     };
     let one = "grafana: http://localhost:3000";
     assert!(said("{}", "app").starts_with("no-source"));
-    assert!(said("loki: http://l", "{ dashboard: app, source: loki }").contains("is not a Grafana"));
+    assert!(said("loki: http://l", "{ dashboard: app, source: loki }").starts_with("wrong-source"));
     assert!(said(one, "{ dashboard: app, source: grafna }").starts_with("unknown-source"));
     assert!(said(one, "http://localhost:3000/d/app/health").starts_with("bad-value"));
     assert!(said(one, "{ dashboard: app, last: 5 parsecs }").starts_with("bad-duration"));

@@ -571,12 +571,14 @@ fn mistakes_are_said_with_their_codes() {
         let codes: Vec<_> = said.iter().map(|said| said.split(':').next().unwrap_or_default()).collect();
         assert_eq!(codes.join(" "), code, "{yaml}: {said:?}");
     }
-    // The defaults may name a source for steps of other kinds; a cluster that is named is meant.
+    // What the step names is meant, and must be a cluster.
     let two = "kubernetes: http://localhost:1\nprometheus: http://localhost:2\n";
     let of =
         |name: &str| Probing::new().sources(two).source(name).compile("kubernetes", &["count"], "{ pods: app=web }");
-    assert!(of("prometheus").is_ok() && of("kubernetes").is_ok());
-    assert!(of("eu").err().is_some_and(|said| said[0].starts_with("unknown-source")));
+    assert!(of("kubernetes").is_ok());
+    for name in ["prometheus", "eu"] {
+        assert!(of(name).err().is_some_and(|said| said[0].starts_with("unknown-source")), "{name}");
+    }
     let none = Probing::new().compile("kubernetes", &["count"], "{ pods: app=web }").err().expect("no cluster");
     assert!(none[0].starts_with("no-source"), "{none:?}");
     let (_, said) = declare("kubernetes: { context: c, url: \"http://k\" }", &holdpoint::template::Scope::default());

@@ -67,6 +67,7 @@ fn compile_beside(declared: &str, promql: &str, wants: &[&str], along: Option<Al
         wants: &wanted,
         sources: &sources,
         source: None,
+        default_source: None,
         timeout,
         ignore: &[],
         soak: along.is_some(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::diag::Diagnostic;
-use crate::probe::{Compiling, Look};
+use crate::probe::{Compiling, Look, asked};
 use crate::shape::{Field, Shape, field};
 use crate::source::Failure;
 use crate::source::docker::{self, Container, Engine};
@@ -177,18 +177,14 @@ impl Filled {
 /// Finds the engine to ask: the one that the node names, or what is meant without a name. Every mistake is said.
 pub(crate) fn source(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Asking> {
     let sources = compiling.sources;
-    let own = node.get("source");
-    // The default of all steps may be a source of another kind, which is no concern of this step.
-    let default = compiling.source.as_deref().filter(|name| sources.docker(Some(name)).is_some());
-    if let Some(engine) = sources.docker(own.and_then(Node::text).or(default)) {
+    let (name, place) = asked::named_of(compiling, node, "docker");
+    if let Some(engine) = sources.docker(name.as_deref()) {
         let name = Some(engine.name().to_owned()).filter(|name| !name.is_empty());
         return Some(Asking { name, at: engine.at().cloned() });
     }
-    let diagnostic = match own.and_then(|own| Some((own, own.text()?))) {
-        Some((own, name)) => {
-            Diagnostic::error("unknown-source", own.span, format!("there is no docker source {name:?}"))
-                .near(name, sources.names())
-        }
+    let diagnostic = match name {
+        Some(name) => Diagnostic::error("unknown-source", place.span, format!("there is no docker source {name:?}"))
+            .near(&name, sources.names()),
         None => {
             Diagnostic::error("no-source", node.span, "it is not clear which engine is meant; name one with `source`")
         }

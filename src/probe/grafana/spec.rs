@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::look::Grafana;
 use crate::diag::Diagnostic;
-use crate::probe::{Compiling, Probe};
+use crate::probe::{Compiling, Probe, asked};
 use crate::shape::{Object, Shape, field, required};
 use crate::template::{Place, Template};
 use crate::yaml::Node;
@@ -60,8 +60,8 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
     let vars = vars(compiling, node);
     let last = node.get("last").map(|last| length(compiling, last));
     let tags = node.get("tags").map_or(Some(Vec::new()), |tags| each(compiling, tags));
-    let source = source(compiling, node, place);
-    let (source, url) = source?;
+    let api = asked::api(compiling, node, "grafana", "dashboards");
+    let (source, url) = api.map(|api| (api.name().to_owned(), api.url().clone()))?;
     let spec = Spec {
         dashboard: dashboard?,
         panels: optional(panels)?,
@@ -122,27 +122,4 @@ fn vars(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Vec<(String, V
         .map(|(name, values)| Some((name.text()?.trim_start_matches('$').to_owned(), each(compiling, values)?)))
         .collect();
     read.into_iter().collect()
-}
-
-/// Finds the Grafana that is meant.
-fn source(compiling: &mut Compiling<'_, '_>, node: &Node, place: &Node) -> Option<(String, Template)> {
-    let named = node.get("source");
-    let name = named.and_then(Node::text).map(str::to_owned).or_else(|| compiling.source.clone());
-    let span = named.unwrap_or(place).span;
-    if let Some(found) = compiling.sources.api("grafana", name.as_deref()) {
-        return Some((found.name().to_owned(), found.url().clone()));
-    }
-    let names = compiling.sources.names();
-    let diagnostic = match &name {
-        Some(name) if names.clone().any(|known| known == name) => {
-            Diagnostic::error("unknown-source", span, format!("the source {name:?} is not a Grafana"))
-        }
-        Some(name) => {
-            Diagnostic::error("unknown-source", span, format!("there is no source {name:?}")).near(name, names)
-        }
-        None => Diagnostic::error("no-source", span, "it is not clear which Grafana is asked")
-            .help("declare one: `sources: { grafana: { url: \"http://localhost:3000\" } }`, and name it with `source` when there are several"),
-    };
-    compiling.reading.say(diagnostic);
-    None
 }

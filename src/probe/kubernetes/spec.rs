@@ -9,7 +9,7 @@ use super::{Form, measures_of, selector};
 use crate::diag::Diagnostic;
 use crate::model::MeasureName;
 use crate::probe::json::Paths;
-use crate::probe::{Compiling, Probe};
+use crate::probe::{Compiling, Probe, asked};
 use crate::shape::{Object, Shape, field};
 use crate::source;
 use crate::source::kubernetes::Resource;
@@ -103,7 +103,7 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
         Some(since) if since.text() == Some("run_start") => Some(Since::RunStart),
         Some(since) => compiling.reading.duration(since).map(Since::Ago),
     };
-    let found = find_source(compiling, node, node.get("source"));
+    let found = find_source(compiling, node);
     let (which, since, found) = (which?, since?, found?);
     if !good {
         return None;
@@ -210,16 +210,11 @@ fn check(compiling: &mut Compiling<'_, '_>, node: &Node, which: &Template, form:
 /// Finds the cluster that is asked.
 pub(in crate::probe) fn find_source<'s>(
     compiling: &mut Compiling<'s, '_>,
-    place: &Node,
-    named: Option<&Node>,
+    node: &Node,
 ) -> Option<&'s source::Kubernetes> {
-    let name = named.and_then(Node::text).map(str::to_owned).or_else(|| compiling.source.clone());
-    let span = named.unwrap_or(place).span;
-    let sources = compiling.sources;
-    // What the defaults name for steps of other kinds is no word on the cluster.
-    let other = named.is_none() && name.as_ref().is_some_and(|name| sources.names().any(|known| known == name));
-    let found = sources.kubernetes(name.as_deref());
-    if let Some(found) = found.or_else(|| sources.kubernetes(None).filter(|_| other)) {
+    let (name, place) = asked::named_of(compiling, node, "kubernetes");
+    let (span, sources) = (place.span, compiling.sources);
+    if let Some(found) = sources.kubernetes(name.as_deref()) {
         return Some(found);
     }
     let diagnostic = match name {

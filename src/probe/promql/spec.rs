@@ -9,7 +9,7 @@ use super::look::Promql;
 use super::span::{MOST_POINTS, Points, Reach, Span};
 use crate::diag::Diagnostic;
 use crate::model::{Expectation, Kind, Matcher, MeasureName, Op, Quantity, Worse, quantity};
-use crate::probe::{Compiling, Probe};
+use crate::probe::{Compiling, Probe, asked};
 use crate::promql::{self, Answer, Query, SyntaxError};
 use crate::shape::{Object, Shape, field, required};
 use crate::source::Metrics;
@@ -72,7 +72,7 @@ pub(super) fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<
     let range = map.and_then(|m| m.get("range"));
     let span = range.map(|r| read_range(compiling, r));
     let at = map.and_then(|m| compiling.reading.template_at(m, "at", Place::Plain));
-    let source = find_source(compiling, map.unwrap_or(query_node), map.and_then(|m| m.get("source")));
+    let source = find_source(compiling, map.unwrap_or(query_node));
     let compared = map.and_then(|m| m.get("compare"));
     let compare = compared.map(|node| read_compare(compiling, node));
     measures_need_their_form(compiling, query_node, range.is_some(), compared.is_some());
@@ -331,9 +331,9 @@ fn read_effect(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<f64> {
     }
 }
 
-fn find_source<'s>(compiling: &mut Compiling<'s, '_>, place: &Node, named: Option<&Node>) -> Option<Metrics<'s>> {
-    let name = named.and_then(Node::text).map(str::to_owned).or_else(|| compiling.source.clone());
-    let span = named.unwrap_or(place).span;
+fn find_source<'s>(compiling: &mut Compiling<'s, '_>, place: &Node) -> Option<Metrics<'s>> {
+    let (name, place) = asked::named(compiling, place);
+    let span = place.span;
     let sources = compiling.sources;
     if let Some(found) = sources.metrics(name.as_deref()) {
         return Some(found);

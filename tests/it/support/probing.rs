@@ -122,6 +122,7 @@ impl Probing {
                 wants: &wants,
                 sources: &self.sources,
                 source: self.source.clone(),
+                default_source: None,
                 timeout: self.timeout,
                 ignore: &self.ignore,
                 along: None,

@@ -12,9 +12,9 @@ use super::super::tail::Last;
 use super::{Origin, OriginKind, Sent, Wanted};
 use crate::diag::Diagnostic;
 use crate::model::Note;
-use crate::probe::{Compiling, Look};
+use crate::probe::{Compiling, Look, asked};
 use crate::shape::{Object, Shape, field, required};
-use crate::source::api::{Api, Asked};
+use crate::source::api::Asked;
 use crate::source::{Failure, prometheus};
 use crate::template::{Place, Scope, Template};
 use crate::yaml::Node;
@@ -103,7 +103,7 @@ struct Job {
 }
 
 fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Origin>> {
-    let source = source(compiling, node);
+    let api = asked::api(compiling, node, "github", "logs of jobs");
     let reading = &mut *compiling.reading;
     let repository = reading.template_at(node, "repository", Place::Plain);
     if let Some(template) = repository.as_ref().filter(|template| template.is_literal())
@@ -143,31 +143,8 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Ori
         }
     };
     let job = reading.template_at(node, "job", Place::Plain);
-    let (name, url) = source?;
+    let (name, url) = api.map(|api| (api.name().to_owned(), api.url().clone()))?;
     Some(Box::new(Jobs { source: name, url, repository: repository?, run: run?, job }))
-}
-
-/// Finds the source to ask. Every mistake is said.
-fn source(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<(String, Template)> {
-    let sources = compiling.sources;
-    let own = node.get("source");
-    let default = compiling.source.as_deref().filter(|name| sources.api("github", Some(name)).is_some());
-    let name = own.and_then(Node::text).or(default);
-    let found: Option<&Api> = sources.api("github", name);
-    if let Some(api) = found {
-        return Some((api.name().to_owned(), api.url().clone()));
-    }
-    let diagnostic = match (own, name) {
-        (Some(own), Some(name)) => {
-            let message = format!("there is no source {name:?} of kind github");
-            Diagnostic::error("unknown-source", own.span, message).near(name, sources.names())
-        }
-        _ => Diagnostic::error("no-source", node.span, "there is no GitHub to ask, or more than one").help(
-            "declare one: `sources: { github: { bearer: \"{{ inputs.github_token }}\" } }`, or name it with `source`",
-        ),
-    };
-    compiling.reading.say(diagnostic);
-    None
 }
 
 /// Returns the name of a condition in the API.

@@ -91,7 +91,7 @@ fn compile(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Box<dyn Ori
         compiling.reading.say(Diagnostic::error("missing-key", node.span, message));
         return None;
     };
-    let found = find_source(compiling, node, node.get("source"));
+    let found = find_source(compiling, node);
     let pods = compiling.reading.template(which, Place::Plain)?;
     let known = pods.render(compiling.reading.inputs).ok().filter(|text| pods.is_literal() || !text.trim().is_empty());
     if let Some(message) = known.and_then(|text| selector::pods(&text).err()) {

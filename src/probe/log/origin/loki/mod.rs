@@ -11,8 +11,7 @@ use serde_json::Value;
 
 pub(super) use lines::KIND;
 
-use crate::diag::Diagnostic;
-use crate::probe::Compiling;
+use crate::probe::{Compiling, asked};
 use crate::shape::{Object, Shape, field, required};
 use crate::source::Failure;
 use crate::source::api::{Asked, Reply};
@@ -56,7 +55,8 @@ impl Logql {
     fn read(compiling: &mut Compiling<'_, '_>, node: &Node) -> Option<Self> {
         let place = if node.text().is_some() { node } else { node.get("query")? };
         let query = compiling.reading.template(place, Place::Promql);
-        let (source, url) = source(compiling, node, place)?;
+        let api = asked::api(compiling, node, "loki", "logs")?;
+        let (source, url) = (api.name().to_owned(), api.url().clone());
         let limit = node.get("limit").and_then(Node::number).map(|limit| limit as usize);
         Some(Self { query: query?, limit, source, url })
     }
@@ -71,31 +71,6 @@ impl Logql {
         let filled = self.query.render(scope).map_err(|error| Failure::lasting(error.to_string()))?;
         Ok(filled.trim().to_owned())
     }
-}
-
-/// Finds the Loki that is meant.
-fn source(compiling: &mut Compiling<'_, '_>, node: &Node, place: &Node) -> Option<(String, Template)> {
-    let named = node.get("source");
-    let name = named.and_then(Node::text).map(str::to_owned).or_else(|| compiling.source.clone());
-    let span = named.unwrap_or(place).span;
-    if let Some(found) = compiling.sources.api("loki", name.as_deref()) {
-        return Some((found.name().to_owned(), found.url().clone()));
-    }
-    let names = compiling.sources.names();
-    let diagnostic = match &name {
-        Some(name) if names.clone().any(|known| known == name) => {
-            Diagnostic::error("unknown-source", span, format!("the source {name:?} is not a Loki"))
-        }
-        Some(name) => {
-            Diagnostic::error("unknown-source", span, format!("there is no source {name:?}")).near(name, names)
-        }
-        None => Diagnostic::error("no-source", span, "it is not clear which Loki is asked").help(
-            "declare one: `sources: { loki: { url: \"http://localhost:3100\" } }`, and name it with `source` when there \
-             are several",
-        ),
-    };
-    compiling.reading.say(diagnostic);
-    None
 }
 
 /// Asks, and returns what stands under `data`; nothing in it is cut. Warnings of the server are given beside it.
